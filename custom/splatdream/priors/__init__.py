@@ -1,0 +1,1 @@
+"""Image, condition and camera to predicted noise: one interface for every diffusion prior."""

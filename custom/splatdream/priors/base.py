@@ -1,0 +1,83 @@
+"""The interface of a diffusion prior: texts, images, cameras and a timestep go in, a noise prediction comes out.
+
+B views, ... the shape of one latent.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ..cameras.batch import CameraBatch
+from .noise_schedule import NoiseSchedule
+
+
+class Condition(ABC):
+    """What a prior made of some texts. Opaque: only the prior that made it looks inside.
+
+    Rows can be picked, repeated and reordered, which is all that guidance and Perp-Neg need.
+    """
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many rows, one a text."""
+
+    @abstractmethod
+    def __getitem__(self, rows: Int[Tensor, "R"]) -> "Condition":
+        """The chosen rows, in the given order; a row may appear more than once."""
+
+
+@dataclass(frozen=True)
+class Views:
+    """What is known of the B images besides their pixels."""
+
+    cameras: CameraBatch
+    background: Float[Tensor, "B 3"]
+    """The color in [0, 1] behind the object of each view."""
+
+    def __len__(self) -> int:
+        return len(self.cameras)
+
+    def __getitem__(self, rows: Int[Tensor, "R"]) -> "Views":
+        return Views(self.cameras[rows], self.background[rows])
+
+
+class DiffusionPrior(ABC):
+    """A frozen model of images. Every adapter owns one library; nothing outside it knows which."""
+
+    schedule: NoiseSchedule
+
+    views_per_group: int = 1
+    """How many consecutive views one prediction looks at together (4 for MVDream)."""
+
+    @abstractmethod
+    def encode_texts(self, texts: Sequence[str]) -> Condition:
+        """One row a text. The empty text is the unconditional row.
+
+        Raises:
+            ValueError: a text that this prior cannot read; the message says what it can.
+        """
+
+    @abstractmethod
+    def encode_images(self, rgb: Float[Tensor, "B H W 3"]) -> Float[Tensor, "B ..."]:
+        """Latents of images in [0, 1]; differentiable; resizes to the prior's own resolution."""
+
+    @abstractmethod
+    def decode_latents(self, latents: Float[Tensor, "B ..."]) -> Float[Tensor, "B h w 3"]:
+        """Images in [0, 1] of latents."""
+
+    @abstractmethod
+    def predict_noise(
+        self,
+        noisy_latents: Float[Tensor, "B ..."],
+        timesteps: Int[Tensor, "B"],
+        condition: Condition,
+        views: Views,
+    ) -> Float[Tensor, "B ..."]:
+        """The noise in `noisy_latents`, whatever the network itself predicts (noise, v, x_0).
+
+        `condition` has one row a latent. For a prior with `views_per_group` > 1, consecutive latents form the groups.
+        One call counts as B denoiser evaluations.
+        """

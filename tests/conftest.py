@@ -1,0 +1,20 @@
+"""Annotations are checked while testing: every jaxtyping shape in the package must be true."""
+
+import os
+
+# One thread each: the suite runs beside other work, and results must not depend on the machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("SPLATDREAM_HOST", "embedded")
+
+from jaxtyping import install_import_hook
+
+_hook = install_import_hook("splatdream", "beartype.beartype")
+
+import pytest  # noqa: E402
+import torch  # noqa: E402
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    """A seeded CPU generator."""
+    return torch.Generator().manual_seed(0)
