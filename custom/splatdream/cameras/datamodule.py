@@ -1,0 +1,159 @@
+"""The registered data module: random cameras for training, fixed ones for validation, test and export."""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, IterableDataset
+
+from ..host import parse_structured, register
+from .batch import CameraBatch
+from .evaluation import turntable_cameras
+from .random_streams import generator_for
+from .sampling import OrbitRanges, Perturbation, sample_cameras, widen
+
+
+@dataclass
+class CameraDataConfig:
+    seed: int = 0
+    """Seed of the camera stream; `${seed}` in a YAML."""
+    batch_size: int = 4
+    """Views a step."""
+    views_per_group: int = 1
+    """Views that a multi-view prior looks at together, spread evenly round the object; 4 for MVDream."""
+    width: list[int] = field(default_factory=lambda: [64])
+    """Image width, pixels, one a resolution stage."""
+    height: list[int] = field(default_factory=lambda: [64])
+    """Image height, pixels, one a resolution stage."""
+    resolution_milestones: list[int] = field(default_factory=list)
+    """Steps at which the next resolution stage begins: one fewer than there are stages."""
+    elevation_range_deg: tuple[float, float] = (-10.0, 45.0)
+    """Degrees above the horizon."""
+    azimuth_range_deg: tuple[float, float] = (-180.0, 180.0)
+    """Degrees; 0 is the front."""
+    distance_range: tuple[float, float] = (2.5, 2.5)
+    """World units from the origin."""
+    fovy_range_deg: tuple[float, float] = (49.1, 49.1)
+    """Vertical field of view, degrees."""
+    sphere_probability: float = 0.0
+    """Probability that a batch draws elevations uniformly on the sphere instead of uniformly in angle."""
+    progressive_until: int = 0
+    """Step until which the ranges widen from the evaluation elevation at azimuth 0; 0 is full width at once."""
+    position_perturbation: float = 0.0
+    """Half-width of the box that camera positions are moved in, world units."""
+    target_perturbation: float = 0.0
+    """Half-width of the box that the looked-at point is moved in, world units."""
+    up_perturbation: float = 0.0
+    """Standard deviation added to the up vector."""
+    eval_width: int = 128
+    """Image width of validation and test views, pixels."""
+    eval_height: int = 128
+    """Image height of validation and test views, pixels."""
+    eval_elevation_deg: float = 15.0
+    """Elevation of validation and test views, degrees."""
+    eval_distance: float = 2.5
+    """Distance of validation and test views, world units."""
+    eval_fovy_deg: float = 49.1
+    """Vertical field of view of validation and test views, degrees."""
+    num_val_views: int = 4
+    """Views of a validation grid, evenly spaced."""
+    num_test_views: int = 60
+    """Frames of the turntable."""
+
+    def __post_init__(self) -> None:
+        stages = len(self.resolution_milestones) + 1
+        if not len(self.width) == len(self.height) == stages:
+            raise ValueError(
+                f"data.width {list(self.width)} and data.height {list(self.height)} need {stages} entries, one more "
+                f"than data.resolution_milestones {list(self.resolution_milestones)}"
+            )
+        if self.batch_size < 1 or self.batch_size % self.views_per_group != 0:
+            raise ValueError(
+                f"data.batch_size {self.batch_size} must be a positive multiple of "
+                f"data.views_per_group {self.views_per_group}"
+            )
+
+
+def training_cameras(cfg: CameraDataConfig, step: int) -> CameraBatch:
+    """The cameras of one step; depends on the configuration and the step only."""
+    stage = bisect_right(cfg.resolution_milestones, step)
+    ranges = OrbitRanges(
+        tuple(cfg.elevation_range_deg),
+        tuple(cfg.azimuth_range_deg),
+        tuple(cfg.distance_range),
+        tuple(cfg.fovy_range_deg),
+    )
+    if cfg.progressive_until > 0:
+        ranges = widen(ranges, cfg.eval_elevation_deg, 0.0, (step + 1) / cfg.progressive_until)
+    return sample_cameras(
+        ranges,
+        cfg.batch_size,
+        cfg.width[stage],
+        cfg.height[stage],
+        generator_for(cfg.seed, "cameras", step),
+        cfg.views_per_group,
+        cfg.sphere_probability,
+        Perturbation(cfg.position_perturbation, cfg.target_perturbation, cfg.up_perturbation),
+    )
+
+
+class TrainingCameras(IterableDataset):
+    """Endless batches, from the step at which the trainer stands when iteration begins."""
+
+    def __init__(self, cfg: CameraDataConfig, first_step: Callable[[], int]) -> None:
+        super().__init__()
+        self._cfg = cfg
+        self._first_step = first_step
+
+    def __iter__(self) -> Iterator[dict[str, Tensor | int]]:
+        step = self._first_step()
+        while True:
+            yield training_cameras(self._cfg, step).to_batch()
+            step += 1
+
+
+class EvaluationCameras(Dataset):
+    """A turntable, one view an item."""
+
+    def __init__(self, cfg: CameraDataConfig, num_views: int) -> None:
+        self.cameras = turntable_cameras(
+            num_views,
+            cfg.eval_elevation_deg,
+            cfg.eval_distance,
+            cfg.eval_fovy_deg,
+            cfg.eval_width,
+            cfg.eval_height,
+        )
+
+    def __len__(self) -> int:
+        return len(self.cameras)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor | int]:
+        return self.cameras[index : index + 1].to_batch() | {"index": torch.tensor([index])}
+
+
+@register("splatdream-camera-datamodule")
+class CameraDataModule(pl.LightningDataModule):
+    """Cameras only: score distillation has no other data."""
+
+    def __init__(self, cfg: object = None) -> None:
+        super().__init__()
+        self.cfg = parse_structured(CameraDataConfig, cfg)
+
+    def _trainer_step(self) -> int:
+        return self.trainer.global_step if self.trainer is not None else 0
+
+    def train_dataloader(self) -> DataLoader:
+        return DataLoader(TrainingCameras(self.cfg, self._trainer_step), batch_size=None)
+
+    def val_dataloader(self) -> DataLoader:
+        return DataLoader(EvaluationCameras(self.cfg, self.cfg.num_val_views), batch_size=None)
+
+    def test_dataloader(self) -> DataLoader:
+        return DataLoader(EvaluationCameras(self.cfg, self.cfg.num_test_views), batch_size=None)
+
+    def predict_dataloader(self) -> DataLoader:
+        return self.test_dataloader()
