@@ -8,7 +8,7 @@ os.environ.setdefault("SPLATDREAM_HOST", "embedded")
 
 from jaxtyping import install_import_hook
 
-_hook = install_import_hook("splatdream", "beartype.beartype")
+_hook = install_import_hook("splatdream", "typechecker.checked")
 
 import pytest  # noqa: E402
 import torch  # noqa: E402

@@ -1,0 +1,1 @@
+"""Words for views: which texts describe what a batch of cameras sees."""

@@ -1,0 +1,48 @@
+"""View directions: which word describes what a camera sees.
+
+B cameras.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ..cameras.conventions import wrap_degrees
+
+
+class ViewDirection(IntEnum):
+    """The four directions, numbered as threestudio numbers them."""
+
+    SIDE = 0
+    FRONT = 1
+    BACK = 2
+    OVERHEAD = 3
+
+
+@dataclass(frozen=True)
+class ViewThresholds:
+    """Degrees. A later rule wins: side, front, back, overhead (threestudio's order)."""
+
+    front_deg: float = 45.0
+    """Front where the azimuth is within this of 0."""
+    back_deg: float = 45.0
+    """Back where the azimuth is within this of 180."""
+    overhead_deg: float = 60.0
+    """Overhead where the elevation is above this."""
+
+
+def classify_views(
+    elevation_deg: Float[Tensor, "B"],
+    azimuth_deg: Float[Tensor, "B"],
+    thresholds: ViewThresholds = ViewThresholds(),
+) -> Int[Tensor, "B"]:
+    """The `ViewDirection` of every camera."""
+    azimuth = wrap_degrees(azimuth_deg)
+    directions = torch.full_like(azimuth, ViewDirection.SIDE, dtype=torch.long)
+    directions[azimuth.abs() < thresholds.front_deg] = ViewDirection.FRONT
+    directions[azimuth.abs() > 180.0 - thresholds.back_deg] = ViewDirection.BACK
+    directions[elevation_deg > thresholds.overhead_deg] = ViewDirection.OVERHEAD
+    return directions

@@ -1,0 +1,88 @@
+"""ViewPrompts: the texts of a run and which of them describes what each camera sees.
+
+B cameras.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from ..cameras.batch import CameraBatch
+from .directions import ViewDirection, ViewThresholds, classify_views
+from .wording import describe_view
+
+
+@dataclass(frozen=True)
+class ViewPrompts:
+    """Texts only: encoding them is the business of the prior."""
+
+    prompt: str
+    negative_prompt: str = ""
+    view_texts: Mapping[ViewDirection, str] = field(default_factory=dict)
+    """The text of each direction; complete."""
+    is_view_dependent: bool = True
+    """False: every camera gets `prompt` as it is."""
+    thresholds: ViewThresholds = field(default_factory=ViewThresholds)
+
+    @property
+    def texts(self) -> list[str]:
+        """Every text of the run, in the order in which `rows` counts: four directions, no direction, negative."""
+        return [*(self.view_texts[direction] for direction in ViewDirection), self.prompt, self.negative_prompt]
+
+    def rows(self, cameras: CameraBatch) -> Int[Tensor, "B"]:
+        """For every camera the row of `texts` that describes what it sees."""
+        if not self.is_view_dependent:
+            return torch.full((len(cameras),), len(ViewDirection), dtype=torch.long)
+        return classify_views(cameras.elevation_deg.cpu(), cameras.azimuth_deg.cpu(), self.thresholds)
+
+    def negative_rows(self, cameras: CameraBatch) -> Int[Tensor, "B"]:
+        """For every camera the row of `texts` that stands for no prompt in classifier-free guidance."""
+        return torch.full((len(cameras),), len(ViewDirection) + 1, dtype=torch.long)
+
+
+def make_view_prompts(
+    prompt: str,
+    negative_prompt: str = "",
+    manual_texts: Mapping[ViewDirection, str] | None = None,
+    style: str = "suffix",
+    is_view_dependent: bool = True,
+    thresholds: ViewThresholds = ViewThresholds(),  # noqa: B008 - frozen
+) -> ViewPrompts:
+    """View-dependent texts of a prompt.
+
+    Args:
+        manual_texts: texts written by hand for some directions; they replace the worded ones.
+        style: see `describe_view`.
+    """
+    if not prompt.strip():
+        raise ValueError("the prompt is empty; set system.prompt_processor.prompt, e.g. 'an orange cat'")
+    worded = {direction: describe_view(prompt, direction, style) for direction in ViewDirection}
+    return ViewPrompts(
+        prompt=prompt,
+        negative_prompt=negative_prompt,
+        view_texts=worded | dict(manual_texts or {}),
+        is_view_dependent=is_view_dependent,
+        thresholds=thresholds,
+    )
+
+
+def from_upstream(prompt_utils: object, is_view_dependent: bool) -> ViewPrompts:
+    """The texts inside the output of one of threestudio's own prompt processors.
+
+    Its thresholds live in functions that cannot be read back, so the defaults (which are also its own) are used.
+    """
+    prompt, prompts_vd = getattr(prompt_utils, "prompt", None), getattr(prompt_utils, "prompts_vd", None)
+    if prompt is None or prompts_vd is None:
+        raise TypeError(
+            f"prompt_utils of type {type(prompt_utils).__name__} carries no texts; "
+            "set system.prompt_processor_type: splatdream-prompt-processor"
+        )
+    # threestudio keeps no negative text here, only its embedding.
+    return ViewPrompts(
+        prompt=prompt,
+        view_texts={direction: prompts_vd[direction] for direction in ViewDirection},
+        is_view_dependent=is_view_dependent,
+    )

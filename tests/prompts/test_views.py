@@ -1,0 +1,104 @@
+"""Which text describes what a camera sees."""
+
+import pytest
+import torch
+from splatdream.cameras.batch import orbit_cameras
+from splatdream.prompts.directions import ViewDirection, ViewThresholds, classify_views
+from splatdream.prompts.library import resolve_prompt
+from splatdream.prompts.view_prompts import from_upstream, make_view_prompts
+from splatdream.prompts.wording import STYLES, describe_view, split_view
+
+SIDE, FRONT, BACK, OVERHEAD = ViewDirection.SIDE, ViewDirection.FRONT, ViewDirection.BACK, ViewDirection.OVERHEAD
+
+
+@pytest.mark.parametrize(
+    ("elevation", "azimuth", "expected"),
+    [
+        (0, 0, FRONT),
+        (0, 44.9, FRONT),
+        (0, 45, SIDE),
+        (0, 90, SIDE),
+        (0, 135, SIDE),
+        (0, 135.1, BACK),
+        (0, 180, BACK),
+        (0, -180, BACK),
+        (0, 270, SIDE),
+        (0, 350, FRONT),
+        (60, 0, FRONT),
+        (60.1, 0, OVERHEAD),
+        (80, 180, OVERHEAD),
+    ],
+)
+def test_directions_follow_the_thresholds_of_threestudio(elevation, azimuth, expected):
+    direction = classify_views(torch.tensor([float(elevation)]), torch.tensor([float(azimuth)]))
+    assert direction.item() == expected
+
+
+def test_thresholds_can_be_moved():
+    thresholds = ViewThresholds(front_deg=10, back_deg=80, overhead_deg=20)
+    directions = classify_views(torch.tensor([0.0, 0, 30]), torch.tensor([15.0, 101, 0]), thresholds)
+    assert directions.tolist() == [SIDE, BACK, OVERHEAD]
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("direction", ViewDirection)
+def test_a_worded_view_reads_back(style, direction):
+    assert split_view(describe_view("an orange cat", direction, style)) == ("an orange cat", direction)
+
+
+def test_a_bare_prompt_names_no_view():
+    assert split_view("an orange cat") == ("an orange cat", None)
+
+
+def test_an_unknown_wording_is_refused_with_the_choices():
+    with pytest.raises(ValueError, match="'postfix' is unknown; choose one of suffix, prefix"):
+        describe_view("a cat", FRONT, "postfix")
+
+
+def test_each_camera_gets_the_text_of_its_direction():
+    prompts = make_view_prompts("a cat", negative_prompt="ugly", manual_texts={BACK: "a cat from behind"})
+    cameras = orbit_cameras([0, 0, 0, 70], [0, 100, 180, 0])
+    assert [prompts.texts[row] for row in prompts.rows(cameras)] == [
+        "a cat, front view",
+        "a cat, side view",
+        "a cat from behind",
+        "a cat, overhead view",
+    ]
+    assert {prompts.texts[row] for row in prompts.negative_rows(cameras)} == {"ugly"}
+
+
+def test_without_view_dependence_every_camera_gets_the_bare_prompt():
+    prompts = make_view_prompts("a cat", is_view_dependent=False)
+    rows = prompts.rows(orbit_cameras([0, 0], [0, 180]))
+    assert [prompts.texts[row] for row in rows] == ["a cat", "a cat"]
+
+
+def test_an_empty_prompt_is_refused():
+    with pytest.raises(ValueError, match="prompt is empty"):
+        make_view_prompts("  ")
+
+
+def test_texts_of_an_upstream_prompt_processor_are_understood():
+    class PromptProcessorOutput:
+        prompt = "a cat"
+        prompts_vd = ("a cat, side view", "a cat, front view", "a cat, back view", "a cat, overhead view")
+
+    prompts = from_upstream(PromptProcessorOutput(), is_view_dependent=True)
+    assert prompts.texts[prompts.rows(orbit_cameras([0], [180]))[0]] == "a cat, back view"
+
+
+def test_an_object_without_texts_is_refused():
+    with pytest.raises(TypeError, match="carries no texts"):
+        from_upstream(object(), is_view_dependent=True)
+
+
+def test_library_keywords_stand_for_a_sentence():
+    assert resolve_prompt("lib:orange_cat") == "an orange cat"
+    assert resolve_prompt("a plain prompt") == "a plain prompt"
+
+
+def test_ambiguous_and_unknown_keywords_name_the_candidates():
+    with pytest.raises(ValueError, match=r"fits several prompts.*a blue robot"):
+        resolve_prompt("lib:blue_robot")
+    with pytest.raises(ValueError, match=r"fits no prompt.*an orange cat"):
+        resolve_prompt("lib:orenge_cat")
