@@ -1,0 +1,57 @@
+"""One Adam for the whole cloud, with one named group for each raw tensor, and how learning rates fall."""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+# The gradient of one Gaussian is tiny: Adam's usual 1e-8 would damp it. 3DGS uses 1e-15.
+ADAM_EPS = 1e-15
+
+
+def parameter_groups(
+    params: Mapping[str, nn.Parameter], learning_rates: Mapping[str, float]
+) -> list[dict[str, object]]:
+    """One group for each raw tensor: its parameter, its learning rate and its name.
+
+    Raises:
+        ValueError: the names of the parameters and of the learning rates differ.
+    """
+    if set(params) != set(learning_rates):
+        raise ValueError(f"learning rates are for {sorted(learning_rates)}, the parameters are {sorted(params)}")
+    return [{"params": [params[name]], "lr": learning_rates[name], "name": name} for name in params]
+
+
+def make_adam(
+    params: Mapping[str, nn.Parameter],
+    learning_rates: Mapping[str, float],
+    betas: tuple[float, float] = (0.9, 0.999),
+) -> torch.optim.Adam:
+    """Adam over `parameter_groups`."""
+    return torch.optim.Adam(parameter_groups(params, learning_rates), betas=betas, eps=ADAM_EPS)
+
+
+def set_learning_rates(optimizer: torch.optim.Optimizer, learning_rates: Mapping[str, float]) -> None:
+    """Give the groups of these names their learning rates; other groups keep theirs."""
+    for group in optimizer.param_groups:
+        if group.get("name") in learning_rates:
+            group["lr"] = learning_rates[group["name"]]
+
+
+def interpolate_linear(step: int, start_step: int, start: float, end: float, end_step: int) -> float:
+    """From `start` at `start_step` to `end` at `end_step` on a straight line; constant outside."""
+    return start + (end - start) * _progress(step, start_step, end_step)
+
+
+def interpolate_exponential(step: int, start_step: int, start: float, end: float, end_step: int) -> float:
+    """As `interpolate_linear` on the logarithm, as 3DGS lets learning rates fall. Both values must be above 0."""
+    if start <= 0 or end <= 0:
+        raise ValueError(f"exponential interpolation needs values above 0, got {start} and {end}")
+    return math.exp(interpolate_linear(step, start_step, math.log(start), math.log(end), end_step))
+
+
+def _progress(step: int, start_step: int, end_step: int) -> float:
+    if end_step <= start_step:
+        return float(step >= end_step)
+    return min(max((step - start_step) / (end_step - start_step), 0.0), 1.0)
