@@ -1,9 +1,9 @@
 """Adam keeps its moments for rows that stay, and starts from zero for rows that are new."""
 
+import copy
+
 import pytest
 import torch
-from torch import nn
-
 from splatdream.gaussians.cloud import GaussianCloud
 from splatdream.gaussians.optimizer_groups import (
     interpolate_exponential,
@@ -12,8 +12,10 @@ from splatdream.gaussians.optimizer_groups import (
     set_learning_rates,
 )
 from splatdream.gaussians.row_surgery import append_rows, cloud_of, replace_tensor, select_rows
+from torch import nn
 
-LEARNING_RATES = dict(means=1e-2, log_scales=2e-2, quats=3e-2, opacity_logits=4e-2, sh0=5e-2, shN=6e-2)
+NAMES = ("means", "log_scales", "quats", "opacity_logits", "sh0", "shN")
+LEARNING_RATES = {name: 0.01 * (1 + index) for index, name in enumerate(NAMES)}
 
 
 def random_cloud(num_points: int, generator: torch.Generator, sh_degree: int = 1) -> GaussianCloud:
@@ -43,7 +45,7 @@ def test_rows_that_stay_move_as_if_the_others_had_never_been_there(generator):
     undisturbed = {name: param.detach().clone() for name, param in params.items()}
     undisturbed = {name: nn.Parameter(value) for name, value in undisturbed.items()}
     twin = make_adam(undisturbed, LEARNING_RATES)
-    twin.load_state_dict(optimizer.state_dict())
+    twin.load_state_dict(copy.deepcopy(optimizer.state_dict()))
     rows = torch.tensor([7, 2, 5])
 
     select_rows(params, optimizer, rows)

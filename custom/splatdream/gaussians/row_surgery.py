@@ -1,7 +1,8 @@
 """Rows come and go while the optimizer keeps what it knows about those that stay.
 
-`params` maps the field names of GaussianCloud to parameters: a dict, or the view that a geometry gives of itself. Moments
-are the state tensors that an optimizer keeps with one entry per entry of the parameter (Adam's exp_avg and exp_avg_sq).
+`params` maps the field names of GaussianCloud to parameters: a dict, or the view that a geometry gives of itself.
+Moments are the state tensors that an optimizer keeps with one entry per entry of the parameter (Adam's exp_avg and
+exp_avg_sq).
 
 N Gaussians.
 """
@@ -46,7 +47,7 @@ def replace_tensor(
     name: str,
     value: Tensor,
 ) -> None:
-    """Give one tensor new values of any number of rows. Its moments become zero, for they belonged to the old values."""
+    """Give one tensor new values, of any number of rows. Its moments become zero: they belonged to the old values."""
     _replace(params, optimizer, name, value.detach(), lambda moment: torch.zeros_like(value, dtype=moment.dtype))
 
 
