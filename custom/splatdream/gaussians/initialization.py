@@ -1,0 +1,121 @@
+"""The first cloud: a ball of Gaussians, or one Gaussian at each given point.
+
+N Gaussians, K = (sh_degree + 1)^2 spherical-harmonics coefficients a channel.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from .cloud import GaussianCloud
+from .spherical_harmonics import rgb_to_sh0
+
+NUM_NEIGHBORS = 3
+# 3DGS floors the mean squared distance to the neighbors here, so that points that coincide keep a finite log scale.
+MIN_SQUARED_DISTANCE = 1e-7
+
+
+def ball(
+    num_points: int,
+    radius: float,
+    generator: torch.Generator,
+    color: Sequence[float] = (0.5, 0.5, 0.5),
+    color_std: float = 0.0,
+    opacity: float = 0.1,
+    scale: float | None = None,
+    sh_degree: int = 0,
+) -> GaussianCloud:
+    """Round Gaussians at points drawn from a ball about the origin (DreamGaussian sec. 3.1, arXiv:2309.16653).
+
+    Distances from the origin are uniform to the power 1/3, hence the density is uniform in the ball.
+
+    Args:
+        radius: of the ball, world units.
+        color: RGB in [0, 1].
+        color_std: standard deviation of the color from point to point; colors are clamped to [0, 1].
+        opacity: of every Gaussian, in (0, 1).
+        scale: standard deviation, world units; None takes it from the distances to the nearest neighbors.
+    """
+    if num_points < 1 or radius <= 0:
+        raise ValueError(f"a ball needs points and a radius above 0, got {num_points} points and radius {radius}")
+    device = generator.device
+    directions = torch.randn(num_points, 3, generator=generator, device=device)
+    directions = torch.nn.functional.normalize(directions, dim=-1)
+    distances = radius * torch.rand(num_points, 1, generator=generator, device=device) ** (1 / 3)
+    noise = torch.randn(num_points, 3, generator=generator, device=device)
+    colors = (torch.tensor(color, dtype=torch.float32, device=device) + color_std * noise).clamp(0, 1)
+    if num_points == 1 and scale is None:
+        scale = radius
+    return from_points(directions * distances, colors, opacity=opacity, scale=scale, sh_degree=sh_degree)
+
+
+def from_points(
+    points: Float[Tensor, "N 3"],
+    colors: Float[Tensor, "N 3"] | None = None,
+    opacity: float = 0.1,
+    scale: float | None = None,
+    sh_degree: int = 0,
+) -> GaussianCloud:
+    """One round Gaussian at each point.
+
+    Args:
+        points: world units.
+        colors: RGB in [0, 1]; None is mid gray.
+        opacity: of every Gaussian, in (0, 1).
+        scale: standard deviation, world units; None takes the root mean square distance to the three nearest
+            neighbors, as 3DGS does.
+
+    Raises:
+        ValueError: no points, points that are not finite, an opacity outside (0, 1), a scale that is not positive,
+            a degree outside 0..3, or a single point without a scale.
+    """
+    num_points = len(points)
+    if num_points == 0:
+        raise ValueError("a cloud cannot start from 0 points")
+    if not torch.isfinite(points).all():
+        raise ValueError("a cloud cannot start from points that are not finite; remove the NaN and infinite ones")
+    if not 0 < opacity < 1:
+        raise ValueError(f"the initial opacity must lie between 0 and 1, both excluded, got {opacity}")
+    if not 0 <= sh_degree <= 3:
+        raise ValueError(f"sh_degree must be 0, 1, 2 or 3, got {sh_degree}")
+    if scale is not None and not scale > 0:
+        raise ValueError(f"the initial scale must be above 0, got {scale}")
+    scales = neighbor_distances(points) if scale is None else torch.full_like(points[:, 0], scale)
+    colors = torch.full_like(points, 0.5) if colors is None else colors.to(points)
+    quats = torch.zeros_like(points[:, :1]).repeat(1, 4)
+    quats[:, 0] = 1
+    return GaussianCloud(
+        means=points.clone(),
+        log_scales=scales.log()[:, None].repeat(1, 3),
+        quats=quats,
+        opacity_logits=torch.full_like(points[:, 0], math.log(opacity / (1 - opacity))),
+        sh0=rgb_to_sh0(colors)[:, None, :],
+        shN=torch.zeros(num_points, (sh_degree + 1) ** 2 - 1, 3, dtype=points.dtype, device=points.device),
+    )
+
+
+def neighbor_distances(points: Float[Tensor, "N 3"], chunk_elements: int = 2**24) -> Float[Tensor, "N"]:
+    """Root mean square distance of each point to its three nearest neighbors, world units (`distCUDA2` of 3DGS).
+
+    Args:
+        chunk_elements: distances that are held in memory at once.
+
+    Raises:
+        ValueError: fewer than two points.
+    """
+    num_points = len(points)
+    if num_points < 2:
+        raise ValueError("one point has no neighbor to take a scale from; give the scale")
+    num_neighbors = min(NUM_NEIGHBORS, num_points - 1)
+    squared = torch.empty_like(points[:, 0])
+    rows = max(1, chunk_elements // num_points)
+    for start in range(0, num_points, rows):
+        chunk = points[start : start + rows]
+        # The expansion of |a - b|^2 by a matrix product loses small distances far from the origin.
+        distances = torch.cdist(chunk, points, compute_mode="donot_use_mm_for_euclid_dist")
+        nearest = distances.topk(num_neighbors + 1, dim=1, largest=False).values[:, 1:]  # [rows, num_neighbors]
+        squared[start : start + rows] = nearest.square().mean(dim=1)
+    return squared.clamp_min(MIN_SQUARED_DISTANCE).sqrt()
