@@ -1,6 +1,7 @@
 """The registered guidance: a method, a prior, and the schedule between them, behind threestudio's guidance protocol."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -35,9 +36,9 @@ class Guidance(BaseObject):
         """s in unconditional + s (conditional - unconditional); 1 is no guidance, for every method alike."""
         weighting: str = "sigma_squared"
         """w(t): sigma_squared, uniform, fantasia3d or noise_to_signal."""
-        min_step_fraction: float | list[float] = 0.02
+        min_step_fraction: Any = 0.02
         """Lowest timestep as a fraction of the schedule; a number or [start_step, start, end, end_step]."""
-        max_step_fraction: float | list[float] = 0.98
+        max_step_fraction: Any = 0.98
         """Highest timestep, likewise."""
         gradient_scale_steps: int = 100
         """Steps over which the size of the gradient is measured before its scale is frozen; 0 leaves it unscaled."""
