@@ -1,0 +1,102 @@
+"""Contact sheet: a table of images with a label for every row and every column.
+
+R rows and C columns of images of H by W pixels.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from .images import to_uint8
+
+_INK, _PAPER = (40, 40, 40), (255, 255, 255)
+
+
+def contact_sheet(
+    images: Float[Tensor, "R C H W 3"],
+    row_labels: Sequence[str],
+    column_labels: Sequence[str],
+    title: str = "",
+    zoom: int = 1,
+    gap_px: int = 4,
+    font_px: int = 13,
+) -> Float[Tensor, "sheet_height sheet_width 3"]:
+    """One picture with the images in a grid on white, row labels at the left, column labels and a title above.
+
+    Args:
+        images: RGB in [0, 1].
+        row_labels: one per row; "" for none. A label breaks at spaces when it is wider than an image.
+        column_labels: one per column.
+        title: one line over everything; "" for none.
+        zoom: every pixel becomes a square of zoom x zoom pixels, so that small renders can be looked at.
+        gap_px: white pixels between neighbors.
+        font_px: height of the letters.
+
+    Raises:
+        ValueError: the number of labels is not the number of rows or columns, or a value is not finite.
+    """
+    rows, columns, height, width = (int(size) for size in images.shape[:4])
+    if len(row_labels) != rows or len(column_labels) != columns:
+        raise ValueError(
+            f"{rows} rows and {columns} columns of images need as many labels, "
+            f"got {len(row_labels)} row labels and {len(column_labels)} column labels"
+        )
+    pixels = to_uint8(images).repeat(zoom, axis=2).repeat(zoom, axis=3)
+    width, height = width * zoom, height * zoom
+
+    font = ImageFont.load_default(size=font_px)
+    row_texts = [_wrapped(label, font, max_width_px=max(width, 8 * font_px)) for label in row_labels]
+    column_texts = [_wrapped(label, font, max_width_px=width) for label in column_labels]
+    row_label_width = max((_text_size(text, font)[0] for text in row_texts), default=0)
+    column_label_height = max((_text_size(text, font)[1] for text in column_texts), default=0)
+    # A single word may still be wider than an image.
+    cell_width = max([width] + [_text_size(text, font)[0] for text in column_texts])
+    cell_height = max([height] + [_text_size(text, font)[1] for text in row_texts])
+
+    title_width, title_height = _text_size(title, font)
+    left = gap_px + (row_label_width + gap_px if row_label_width else 0)
+    title_bottom = gap_px + (title_height + gap_px if title else 0)
+    top = title_bottom + (column_label_height + gap_px if column_label_height else 0)
+    sheet_width = max(left + columns * (cell_width + gap_px), title_width + 2 * gap_px)
+    sheet_height = top + rows * (cell_height + gap_px)
+
+    sheet = Image.new("RGB", (sheet_width, sheet_height), _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    draw.text((gap_px, gap_px), title, font=font, fill=_INK)
+    for column, text in enumerate(column_texts):
+        middle = left + column * (cell_width + gap_px) + cell_width / 2
+        draw.multiline_text((middle, top - gap_px), text, font=font, fill=_INK, anchor="md", align="center")
+    for row, text in enumerate(row_texts):
+        middle = top + row * (cell_height + gap_px) + cell_height / 2
+        draw.multiline_text((left - gap_px, middle), text, font=font, fill=_INK, anchor="rm", align="right")
+        for column in range(columns):
+            x = left + column * (cell_width + gap_px) + (cell_width - width) // 2
+            y = top + row * (cell_height + gap_px) + (cell_height - height) // 2
+            sheet.paste(Image.fromarray(pixels[row, column]), (x, y))
+    return torch.from_numpy(np.array(sheet)).to(torch.float32) / 255
+
+
+def _text_size(text: str, font: ImageFont.FreeTypeFont) -> tuple[int, int]:
+    """Width and height in pixels; the height is that of whole lines, whatever the letters."""
+    if not text:
+        return 0, 0
+    lines = text.split("\n")
+    ascent, descent = font.getmetrics()
+    line_spacing_px = 4  # the default of ImageDraw.multiline_text
+    width = max(font.getlength(line) for line in lines)
+    return int(np.ceil(width)), len(lines) * (ascent + descent) + (len(lines) - 1) * line_spacing_px
+
+
+def _wrapped(label: str, font: ImageFont.FreeTypeFont, max_width_px: int) -> str:
+    """The label with line breaks at spaces, so that each line fits where words allow it."""
+    lines: list[str] = []
+    for word in label.split():
+        if lines and font.getlength(f"{lines[-1]} {word}") <= max_width_px:
+            lines[-1] = f"{lines[-1]} {word}"
+        else:
+            lines.append(word)
+    return "\n".join(lines)

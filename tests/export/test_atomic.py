@@ -1,0 +1,48 @@
+import errno
+import os
+
+import pytest
+from splatdream.export.atomic import atomic_path, write_text
+
+
+def test_the_file_has_its_content_and_nothing_else_is_left(tmp_path):
+    write_text(tmp_path / "new" / "page.html", "grün")
+    assert (tmp_path / "new" / "page.html").read_bytes() == "grün".encode()
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["page.html"]
+
+
+def test_an_error_halfway_keeps_the_old_file(tmp_path):
+    path = tmp_path / "asset.bin"
+    path.write_bytes(b"old")
+    with pytest.raises(KeyError), atomic_path(path) as temporary:
+        temporary.write_bytes(b"half")
+        raise KeyError("the writer broke")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_one_sentence_that_names_the_file(tmp_path):
+    sentence = r"cannot write .*asset\.bin: No space left on device; choose"
+    with pytest.raises(OSError, match=sentence), atomic_path(tmp_path / "asset.bin") as temporary:
+        temporary.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_a_file_is_one_sentence(tmp_path):
+    (tmp_path / "occupied").write_text("")
+    with pytest.raises(OSError, match=r"cannot write .*occupied"):
+        write_text(tmp_path / "occupied" / "page.html", "text")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write into read-only folders")
+def test_a_read_only_folder_is_a_permission_error(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(PermissionError, match="choose a folder that can be written"):
+        write_text(tmp_path / "page.html", "text")
+
+
+def test_a_name_of_the_greatest_length_is_written(tmp_path):
+    name = "x" * 251 + ".txt"
+    write_text(tmp_path / name, "text")
+    assert (tmp_path / name).read_text() == "text"
