@@ -1,0 +1,131 @@
+"""One HTML file that shows a cloud of Gaussians in a browser: no server, no network, opened by a double click.
+
+The page draws with the projection and compositing of our rasterizers (web/splat.vert, web/splat.frag). Its rows, of 32
+bytes and 16 more for every four spherical-harmonics coefficients above degree 0, go to the graphics card as they are.
+
+N Gaussians.
+"""
+
+import base64
+import html
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..gaussians.cloud import GaussianCloud
+from ..gaussians.rotations import quat_to_matrix
+from ..gaussians.spherical_harmonics import sh0_to_rgb
+from .atomic import write_text
+
+_ALPHA_THRESHOLD = 1 / 255
+_SH_STEPS = 511
+
+
+def viewer_html(
+    cloud: GaussianCloud,
+    title: str,
+    azimuth_deg: float = 0.0,
+    elevation_deg: float = 15.0,
+    distance: float = 2.5,
+    fovy_deg: float = 49.1,
+    background: Literal["white", "gray", "black"] = "white",
+) -> str:
+    """A page to turn the cloud round with mouse, fingers or keys; it asks the network for nothing.
+
+    Args:
+        cloud: what to show.
+        title: shown as text, whatever it contains; for a generated asset its prompt.
+        azimuth_deg: where the first view looks from; 0 is the front.
+        elevation_deg: above zero is from above.
+        distance: from the origin, world units.
+        fovy_deg: field of view of the shorter side of the window.
+        background: the first of the three that a button goes through.
+
+    Raises:
+        ValueError: a value of the cloud is NaN or infinite.
+    """
+    rows, sh_scale = _packed_rows(cloud)
+    scene = {
+        "rows": len(rows),
+        "row_bytes": rows.shape[1],
+        "sh_degree": cloud.sh_degree,
+        "sh_scale": sh_scale,
+        "camera": {
+            "azimuth_deg": azimuth_deg,
+            "elevation_deg": elevation_deg,
+            "distance": distance,
+            "fovy_deg": fovy_deg,
+            "target": [0.0, 0.0, 0.0],
+        },
+        "background": background,
+    }
+    web = files(__package__) / "web"
+    page = (web / "viewer.html").read_text(encoding="utf-8")
+    parts = {
+        "title": html.escape(title),
+        "count": f"{len(cloud):,}",
+        # Inside a script element "</script" would end it, whatever quotes are around.
+        "scene": json.dumps(scene).replace("<", "\\u003c"),
+        "css": (web / "viewer.css").read_text(encoding="utf-8"),
+        "vertex_shader": (web / "splat.vert").read_text(encoding="utf-8"),
+        "fragment_shader": (web / "splat.frag").read_text(encoding="utf-8"),
+        "javascript": (web / "viewer.js").read_text(encoding="utf-8"),
+        "gaussians": base64.b64encode(rows.tobytes()).decode("ascii"),
+    }
+    # One pass over the page: a title that contains "{{scene}}" stays a title.
+    pieces = page.split("{{")
+    return pieces[0] + "".join(parts[name] + rest for name, rest in (piece.split("}}", 1) for piece in pieces[1:]))
+
+
+def write_viewer_html(path: str | Path, cloud: GaussianCloud, title: str) -> None:
+    """Writes `viewer_html` with its default view, whole or not at all.
+
+    Raises:
+        ValueError: a value of the cloud is NaN or infinite.
+        OSError: the file cannot be written.
+    """
+    write_text(path, viewer_html(cloud, title))
+
+
+def _packed_rows(cloud: GaussianCloud) -> tuple[np.ndarray, float]:
+    """Bytes [visible N, row bytes], little endian, and the factor of the coefficients above degree 0.
+
+    mean 3 x float32 | factor of the covariance 6 x float16 | color of degree 0 3 x float16 | opacity float16 |
+    coefficients as 3 x 10 signed bits in a word, padded to 16 bytes
+    """
+    cloud = cloud.detach().to("cpu")
+    broken = sum(int((~torch.isfinite(tensor)).sum()) for tensor in cloud.tensors().values())
+    if broken:
+        raise ValueError(f"the cloud holds {broken} values that are not finite; remove those Gaussians first")
+    visible = cloud.opacities >= _ALPHA_THRESHOLD
+    count = int(visible.sum())
+    fixed = np.zeros(
+        count,
+        dtype=[("mean", "<f4", 3), ("factor", "<f2", 6), ("color", "<f2", 3), ("opacity", "<f2")],
+    )
+    fixed["mean"] = cloud.means[visible].numpy()
+    factor = _covariance_factor(cloud.scales[visible].double(), cloud.quats[visible].double())
+    lower = torch.tril_indices(3, 3)
+    fixed["factor"] = factor[:, lower[0], lower[1]].numpy()
+    fixed["color"] = sh0_to_rgb(cloud.sh0[visible, 0]).numpy()
+    fixed["opacity"] = cloud.opacities[visible].numpy()
+
+    shN = cloud.shN[visible].double().numpy()
+    sh_scale = float(np.abs(shN).max(initial=0.0)) or 1.0
+    steps = np.round(shN / sh_scale * _SH_STEPS).astype(np.int64) & 0x3FF
+    words = steps[..., 0] | steps[..., 1] << 10 | steps[..., 2] << 20
+    padding = -words.shape[1] % 4
+    words = np.pad(words, ((0, 0), (0, padding))).astype("<u4")
+    return np.concatenate([fixed.view(np.uint8).reshape(count, 32), words.view(np.uint8)], axis=1), sh_scale
+
+
+def _covariance_factor(scales: Float[Tensor, "N 3"], quats: Float[Tensor, "N 4"]) -> Float[Tensor, "N 3 3"]:
+    """Lower triangular L with L L^T = R S S R^T; by QR, because Cholesky fails where a Gaussian is flat."""
+    transposed = scales[:, :, None] * quat_to_matrix(quats).mT
+    return torch.linalg.qr(transposed, mode="r").R.mT

@@ -1,0 +1,131 @@
+"""A headless Chromium that tests drive over its DevTools protocol, on loopback only."""
+
+import base64
+import io
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+_FLAGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+    "--remote-debugging-port=0",
+]
+_TIMEOUT_S = 60.0
+
+
+class Browser:
+    """One tab of a fresh headless Chromium; remembers every request, console message and exception."""
+
+    def __init__(self, profile: Path):
+        from websockets.sync.client import connect
+
+        command = ["chromium", *_FLAGS, f"--user-data-dir={profile}", "about:blank"]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        port_file = profile / "DevToolsActivePort"
+        deadline = time.monotonic() + _TIMEOUT_S
+        while not port_file.exists() or len(port_file.read_text().split()) < 2:
+            assert self._process.poll() is None, f"chromium ended with code {self._process.returncode}"
+            assert time.monotonic() < deadline, "chromium did not open its DevTools port"
+            time.sleep(0.05)
+        port, target = port_file.read_text().split()
+        self._socket = connect(f"ws://127.0.0.1:{port}{target}", max_size=None, proxy=None)
+        self._count = 0
+        self._session = None
+        self.requests: list[str] = []
+        self.messages: list[str] = []
+        targets = self.call("Target.getTargets")["targetInfos"]
+        tab = next(info["targetId"] for info in targets if info["type"] == "page")
+        self._session = self.call("Target.attachToTarget", targetId=tab, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.call(f"{domain}.enable")
+
+    def call(self, method: str, **params) -> dict:
+        """The result of a DevTools command; events that arrive meanwhile are recorded."""
+        self._count += 1
+        message = {"id": self._count, "method": method, "params": params}
+        if self._session:
+            message["sessionId"] = self._session
+        self._socket.send(json.dumps(message))
+        while True:
+            answer = json.loads(self._socket.recv(timeout=_TIMEOUT_S))
+            if answer.get("id") == self._count:
+                assert "error" not in answer, f"{method}: {answer['error']}"
+                return answer["result"]
+            self._record(answer.get("method"), answer.get("params", {}))
+
+    def _record(self, event: str | None, params: dict) -> None:
+        if event == "Network.requestWillBeSent":
+            self.requests.append(params["request"]["url"])
+        elif event == "Runtime.consoleAPICalled":
+            self.messages.append(" ".join(str(arg.get("value")) for arg in params["args"]))
+        elif event == "Runtime.exceptionThrown":
+            self.messages.append(str(params["exceptionDetails"]))
+        elif event == "Log.entryAdded":
+            self.messages.append(params["entry"]["text"])
+
+    def evaluate(self, expression: str):
+        """The JSON value of a JavaScript expression."""
+        result = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in result, result
+        return result["result"].get("value")
+
+    def open(self, url: str, width: int, height: int) -> None:
+        """Loads the page in a view of this size and waits until it says that it has drawn or failed."""
+        self.requests.clear()
+        self.messages.clear()
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
+        self.call("Page.navigate", url="about:blank")
+        self.call("Page.navigate", url=url)
+        deadline = time.monotonic() + _TIMEOUT_S
+        while self.evaluate("document.documentElement?.dataset.state ?? null") is None:
+            assert time.monotonic() < deadline, f"nothing was drawn: {self.messages}"
+            time.sleep(0.05)
+
+    def screenshot(self) -> np.ndarray:
+        """What the tab shows, float in [0, 1], [height, width, 3]; after the frame that is being drawn."""
+        self.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        data = self.call("Page.captureScreenshot", format="png")["data"]
+        image = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
+        return np.asarray(image, dtype=np.float32) / 255
+
+    def close(self) -> None:
+        self._session = None
+        try:
+            self.call("Browser.close")
+            self._process.wait(timeout=10)
+        except Exception:
+            self._process.kill()
+            self._process.wait()
+        finally:
+            self._socket.close()
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    if shutil.which("chromium") is None:
+        pytest.skip("no chromium on the PATH; install it to run the tests of the viewer page")
+    browser = Browser(tmp_path_factory.mktemp("chromium-profile"))
+    yield browser
+    browser.close()
