@@ -1,0 +1,130 @@
+"""The PLY container: a text header that names elements and properties, then their rows.
+
+Whatever the header claims, no more memory is used than the file is long.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+MAX_HEADER_BYTES = 2**16
+_TYPES = {
+    "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1",
+    "short": "i2", "int16": "i2", "ushort": "u2", "uint16": "u2",
+    "int": "i4", "int32": "i4", "uint": "u4", "uint32": "u4",
+    "float": "f4", "float32": "f4", "double": "f8", "float64": "f8",
+}  # fmt: skip
+_TYPE_NAMES = {"f4": "float", "u4": "uint", "u1": "uchar"}
+_BYTE_ORDERS = {"binary_little_endian": "<", "binary_big_endian": ">", "ascii": "="}
+
+
+@dataclass
+class PlyElement:
+    """One element of a header: its name, its rows, and the numpy type code of each property by name."""
+
+    name: str
+    count: int
+    types: dict[str, str] = field(default_factory=dict)
+    has_lists: bool = False
+
+
+def read_ply_elements(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """The elements of a PLY as structured arrays, up to the first element with list properties (faces).
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: not a PLY, a header that cannot be read, or less data than the header claims.
+    """
+    path = Path(path)
+    with path.open("rb") as handle:
+        byte_order, elements = _read_header(path, handle)
+        arrays = {}
+        for element in elements:
+            if element.has_lists:
+                break
+            arrays[element.name] = _read_rows(path, handle, byte_order, element)
+    return arrays
+
+
+def read_ply_properties(path: str | os.PathLike) -> dict[str, list[str]]:
+    """The property names of each element, from the header alone."""
+    path = Path(path)
+    with path.open("rb") as handle:
+        _, elements = _read_header(path, handle)
+    return {element.name: list(element.types) for element in elements}
+
+
+def ply_bytes(elements: Mapping[str, np.ndarray]) -> bytes:
+    """A binary little-endian PLY of structured arrays with float, uint and uchar fields."""
+    header = ["ply", "format binary_little_endian 1.0"]
+    body = []
+    for name, rows in elements.items():
+        header.append(f"element {name} {len(rows)}")
+        for property_name, (dtype, _) in rows.dtype.fields.items():
+            header.append(f"property {_TYPE_NAMES[dtype.str[1:]]} {property_name}")
+        body.append(rows.astype(rows.dtype.newbyteorder("<"), copy=False).tobytes())
+    header.append("end_header\n")
+    return "\n".join(header).encode("ascii") + b"".join(body)
+
+
+def _read_header(path: Path, handle: BinaryIO) -> tuple[str, list[PlyElement]]:
+    if handle.readline(16).strip() != b"ply":
+        raise ValueError(f"{path} is not a PLY file: its first line is not 'ply'")
+    byte_order, elements = None, []
+    while True:
+        line = handle.readline(MAX_HEADER_BYTES)
+        if not line or handle.tell() > MAX_HEADER_BYTES:
+            raise ValueError(f"{path} has no 'end_header' line in its first {MAX_HEADER_BYTES} bytes")
+        words = line.decode("ascii", errors="replace").split()
+        match words:
+            case ["end_header"]:
+                break
+            case [] | ["comment" | "obj_info", *_]:
+                continue
+            case ["format", kind, "1.0"] if kind in _BYTE_ORDERS:
+                byte_order = _BYTE_ORDERS[kind] if kind != "ascii" else "ascii"
+            case ["element", name, count] if count.isdigit() and len(count) < 19:
+                elements.append(PlyElement(name, int(count)))
+            case ["property", "list", _, _, _] if elements:
+                elements[-1].has_lists = True
+            case ["property", kind, name] if elements and kind in _TYPES and name not in elements[-1].types:
+                elements[-1].types[name] = _TYPES[kind]
+            case _:
+                raise ValueError(f"{path} has a PLY header line that makes no sense: {' '.join(words)[:80]!r}")
+    if byte_order is None:
+        raise ValueError(f"{path} has no 'format' line in its PLY header")
+    return byte_order, elements
+
+
+def _read_rows(path: Path, handle: BinaryIO, byte_order: str, element: PlyElement) -> np.ndarray:
+    is_text = byte_order == "ascii"
+    dtype = np.dtype([(name, code if is_text else byte_order + code) for name, code in element.types.items()])
+    remaining = path.stat().st_size - handle.tell()
+    # In text a value takes at least a digit and a separator, of which the last may be missing.
+    needed = element.count * (2 * len(element.types) if is_text else dtype.itemsize) - is_text
+    if needed > remaining or (element.count and not element.types):
+        raise ValueError(
+            f"{path} claims {element.count} rows of '{element.name}', at least {max(needed, 0)} bytes, "
+            f"but only {remaining} bytes follow: the file is truncated or broken"
+        )
+    if element.count == 0:
+        return np.empty(0, dtype)
+    if not is_text:
+        return np.fromfile(handle, dtype, element.count)
+    try:
+        values = np.loadtxt(handle, max_rows=element.count, ndmin=2)
+    except ValueError as error:
+        raise ValueError(f"{path} has rows of '{element.name}' that are not numbers: {error}") from error
+    if values.shape != (element.count, len(element.types)):
+        raise ValueError(
+            f"{path} claims {element.count} rows of '{element.name}' with {len(element.types)} values, "
+            f"but has {values.shape[0]} rows with {values.shape[1]}"
+        )
+    rows = np.empty(element.count, dtype)
+    for index, name in enumerate(element.types):
+        rows[name] = values[:, index]
+    return rows
