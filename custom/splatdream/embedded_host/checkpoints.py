@@ -1,0 +1,40 @@
+"""Checkpoints that are either complete or not there, and one at the last step of every run."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from .base import load_checkpoint
+from .files import atomic_path
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes beside the target and renames: a full disk or a killed run leaves the earlier checkpoints as they were."""
+
+    def save_checkpoint(self, checkpoint: Mapping[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        try:
+            with atomic_path(path) as temporary, open(temporary, "wb") as file:
+                torch.save(checkpoint, file)
+        except (OSError, RuntimeError) as error:  # torch reports some failed writes as RuntimeError
+            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+            raise OSError(f"cannot write checkpoint '{path}': {reason}; earlier checkpoints are intact") from error
+
+    def load_checkpoint(self, path: str | Path, map_location: Any = "cpu", **_: Any) -> dict[str, Any]:
+        return load_checkpoint(path, map_location)
+
+
+class Checkpoints(ModelCheckpoint):
+    """pytorch-lightning's ModelCheckpoint, and the last step is always kept."""
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any, **kwargs: Any) -> None:
+        super().on_train_batch_end(trainer, pl_module, *args, **kwargs)
+        is_last = trainer.global_step == trainer.max_steps
+        if is_last and self._last_global_step_saved != trainer.global_step:
+            candidates = self._monitor_candidates(trainer)
+            self._save_topk_checkpoint(trainer, candidates)
+            self._save_last_checkpoint(trainer, candidates)

@@ -1,0 +1,187 @@
+"""From a YAML and command line overrides to checked configurations.
+
+The resolvers are those of threestudio, so that one YAML runs on both hosts.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from .nearest import suggestion
+from .schedules import largest
+
+RESOLVERS: dict[str, Callable] = {
+    "calc_exp_lr_decay_rate": lambda factor, n: factor ** (1.0 / n),
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: a * b,
+    "div": lambda a, b: a / b,
+    "idiv": lambda a, b: a // b,
+    "basename": os.path.basename,
+    "rmspace": lambda text, replacement: str(text).replace(" ", replacement),
+    "tuple2": lambda number: [float(number), float(number)],
+    "gt0": lambda number: number > 0,
+    "cmaxgt0": lambda schedule: largest(schedule) > 0,
+    "cmaxgt0orcmaxgt0": lambda a, b: largest(a) > 0 or largest(b) > 0,
+    "not": lambda value: not value,
+}
+# omegaconf 2.4 renamed the function.
+_register_resolver = getattr(OmegaConf, "register_resolver", None) or OmegaConf.register_new_resolver
+for _name, _function in RESOLVERS.items():
+    _register_resolver(_name, _function, replace=True)
+
+
+def config_to_primitive(config: DictConfig | ListConfig, resolve: bool = True) -> Any:
+    """Plain dicts and lists."""
+    return OmegaConf.to_container(config, resolve=resolve)
+
+
+def parse_structured(config_class: type, cfg: Mapping | None = None) -> Any:
+    """An omegaconf node of the dataclass `config_class` with the values of `cfg`.
+
+    Raises:
+        ValueError: unknown key (the message names the place and the nearest valid key), or a value of another type.
+    """
+    place = cfg._get_full_key("") if isinstance(cfg, DictConfig) else ""
+    values = config_to_primitive(cfg) if isinstance(cfg, DictConfig) else dict(cfg or {})
+    valid = [item.name for item in fields(config_class) if item.init]
+    for key in values:
+        if key not in valid:
+            where = place or config_class.__qualname__
+            raise ValueError(f"unknown key '{key}' in '{where}'; {suggestion(str(key), valid)}")
+    try:
+        parsed = OmegaConf.structured(config_class(**values))
+    except OmegaConfBaseException as error:
+        key = ".".join(filter(None, [place, str(error.full_key or "")]))
+        raise ValueError(f"bad value for '{key or config_class.__qualname__}': {_first_line(error)}") from error
+    if isinstance(cfg, DictConfig):
+        # Keeps the full key ("system.geometry"), so that errors of nested configurations can name their place.
+        parsed._set_parent(cfg._get_parent())
+        parsed._set_key(cfg._key())
+    return parsed
+
+
+@dataclass
+class ExperimentConfig:
+    """One run: the top level of a YAML."""
+
+    name: str = "default"
+    description: str = ""
+    tag: str = ""
+    seed: int = 0
+    use_timestamp: bool = True
+    timestamp: str | None = None
+    """Part of the trial's name; a resumed run keeps it, and so keeps its folder."""
+    exp_root_dir: str = "outputs"
+    exp_dir: str = ""
+    """Computed: exp_root_dir/name."""
+    trial_name: str = ""
+    """Computed: tag and timestamp."""
+    trial_dir: str = ""
+    """Computed: exp_dir/trial_name."""
+    n_gpus: int = 1
+    resume: str | None = None
+    """Checkpoint to continue from, or to validate, test or export."""
+    data_type: str = ""
+    data: dict = field(default_factory=dict)
+    system_type: str = ""
+    system: dict = field(default_factory=dict)
+    trainer: dict = field(default_factory=dict)
+    """Arguments of pytorch_lightning.Trainer."""
+    checkpoint: dict = field(default_factory=dict)
+    """Arguments of pytorch_lightning.callbacks.ModelCheckpoint."""
+
+    def __post_init__(self):
+        if not self.tag and not self.use_timestamp:
+            raise ValueError("a run needs a name of its own: set tag, or use_timestamp: true")
+        if self.timestamp is None:
+            self.timestamp = datetime.now().strftime("@%Y%m%d-%H%M%S") if self.use_timestamp else ""
+        self.trial_name = as_file_name(str(self.tag)) + self.timestamp
+        self.exp_dir = os.path.join(self.exp_root_dir, self.name)
+        self.trial_dir = os.path.join(self.exp_dir, self.trial_name)
+
+
+def as_file_name(text: str) -> str:
+    """`text` (often a prompt) without what a file system misreads: separators, control characters, leading dots."""
+    return re.sub(r'[\x00-\x1f/\\:*?"<>|]', "_", text).lstrip(".").encode()[:150].decode(errors="ignore")
+
+
+def load_config(path: str | Path, cli_args: Sequence[str] = (), **overrides: Any) -> ExperimentConfig:
+    """The run that a YAML describes; `overrides` win over `cli_args` (dotted.key=value), which win over the file.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: something in the file or the overrides cannot be read; the message says what.
+    """
+    return parse_structured(ExperimentConfig, read_config(path, cli_args, **overrides))
+
+
+def read_config(path: str | Path, cli_args: Sequence[str] = (), **overrides: Any) -> DictConfig:
+    """The resolved content of a YAML, see `load_config`.
+
+    A trial's `parsed.yaml` has lost its interpolations: they are taken from the `raw.yaml` beside it, wherever they
+    still give the parsed value. So a larger `trainer.max_steps` moves everything that the author tied to it.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no configuration file '{path}'")
+    for argument in cli_args:
+        if "=" not in argument or argument.startswith("-"):
+            raise ValueError(f"cannot read '{argument}': see --help for options; overrides are dotted.key=value")
+    try:
+        cfg = OmegaConf.load(path)
+        if not isinstance(cfg, DictConfig):
+            raise ValueError(f"'{path}' is not a configuration: its top level must be keys and values")
+        raw_path = path.with_name("raw.yaml")
+        if path.name == "parsed.yaml" and raw_path.is_file():
+            cfg = _with_interpolations(cfg, OmegaConf.load(raw_path))
+        cfg = OmegaConf.merge(cfg, OmegaConf.from_cli(list(cli_args)), overrides)
+        OmegaConf.resolve(cfg)
+    except OmegaConfBaseException as error:
+        raise ValueError(f"'{path}': {_first_line(error)}") from error
+    except YAMLError as error:
+        raise ValueError(f"'{path}' or an override is not valid YAML: {' '.join(str(error).split())}") from error
+    return cfg
+
+
+def _with_interpolations(parsed: DictConfig, raw: DictConfig) -> DictConfig:
+    """`parsed` with those interpolations of `raw` that still resolve to the parsed value; others were overridden."""
+    values, restored = config_to_primitive(parsed), config_to_primitive(parsed)
+    for path, interpolation in _interpolations(config_to_primitive(raw, resolve=False)):
+        try:
+            value = _parent(values, path)[path[-1]]
+            candidate = config_to_primitive(parsed)
+            _parent(candidate, path)[path[-1]] = interpolation
+            resolved = config_to_primitive(OmegaConf.create(candidate))
+        except (KeyError, IndexError, TypeError, OmegaConfBaseException):
+            continue  # the key was overridden away, or its interpolation needs one that was
+        if _parent(resolved, path)[path[-1]] == value:
+            _parent(restored, path)[path[-1]] = interpolation
+    return OmegaConf.create(restored)
+
+
+def _interpolations(node: Any, path: tuple = ()) -> Iterator[tuple[tuple, str]]:
+    """(path, text) of every value with an interpolation."""
+    if isinstance(node, str) and "${" in node:
+        yield path, node
+    elif isinstance(node, dict | list):
+        for key, child in node.items() if isinstance(node, dict) else enumerate(node):
+            yield from _interpolations(child, (*path, key))
+
+
+def _parent(container: Any, path: tuple) -> Any:
+    for key in path[:-1]:
+        container = container[key]
+    return container
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]

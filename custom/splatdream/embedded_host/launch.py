@@ -1,0 +1,252 @@
+"""The command line: one run, from a YAML to a trial folder."""
+
+import argparse
+import importlib.util
+import inspect
+import os
+import shlex
+import shutil
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .config import ExperimentConfig
+    from .system import BaseSystem
+
+EXAMPLES = """
+overrides change any key of the YAML; quote what the shell would read:
+  system.prompt_processor.prompt="an orange cat"   trainer.max_steps=800   data.elevation_range=[-10,60]
+  system.optimizer.params[geometry.means].lr=0.01  (brackets where a key contains dots)
+
+examples:
+  python launch.py --config configs/tiny.yaml --train
+  python launch.py --config configs/tiny.yaml --train seed=1 tag=second_try
+  python launch.py --config TRIAL/configs/parsed.yaml --train resume=TRIAL/ckpts/last.ckpt trainer.max_steps=2000
+  python launch.py --config TRIAL/configs/parsed.yaml --export resume=TRIAL/ckpts/last.ckpt
+  python launch.py --config configs/tiny.yaml --train system.weights=TRIAL/ckpts/last.ckpt
+  python launch.py --config configs/tiny.yaml --train system.geometry_convert_from=TRIAL/ckpts/last.ckpt
+
+a run writes to <exp_root_dir>/<name>/<tag>@<time>/ (TRIAL above): configs/, ckpts/, save/, csv_logs/, tb_logs/, cmd.txt
+"""
+
+
+def main(
+    argv: Sequence[str],
+    load_plugins: Callable[[], None],
+    typechecked_packages: Sequence[str] = (),
+    prog: str = "launch.py",
+) -> int:
+    """Run one command; the exit code.
+
+    Args:
+        argv: the arguments after the program's name.
+        load_plugins: imports what registers classes; called before the configuration is read.
+        typechecked_packages: whose annotations `--typecheck` makes the interpreter check.
+    """
+    args, overrides = parse_arguments(argv, prog)
+    try:
+        _run(args, overrides, load_plugins, typechecked_packages, [prog, *argv])
+    except KeyboardInterrupt:
+        print("interrupted; the checkpoints written so far are intact", file=sys.stderr)
+        return 130
+    except Exception as error:
+        sentence = _sentence(error)
+        if args.verbose or sentence is None:
+            traceback.print_exc()
+        else:
+            print(f"error: {sentence}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def parse_arguments(argv: Sequence[str], prog: str = "launch.py") -> tuple[argparse.Namespace, list[str]]:
+    """(options, overrides)."""
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        usage=f"{prog} --config YAML (--train | --validate | --test | --export) [options] [key=value ...]",
+        description="Train, validate, test or export what a YAML describes.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--config", required=True, metavar="YAML", help="the run's configuration")
+    mode = parser.add_mutually_exclusive_group(required=True)
+    mode.add_argument("--train", action="store_true", help="train, then render the test views")
+    mode.add_argument("--validate", action="store_true", help="render the validation views of resume=CHECKPOINT")
+    mode.add_argument("--test", action="store_true", help="render the test views of resume=CHECKPOINT")
+    mode.add_argument("--export", action="store_true", help="write files that other programs open")
+    parser.add_argument(
+        "--gpu",
+        default="0",
+        metavar="ID",
+        help="CUDA device, or 'cpu' (default: 0; the CPU where there is no CUDA device); ignored where "
+        "CUDA_VISIBLE_DEVICES is set",
+    )
+    parser.add_argument("--verbose", action="store_true", help="debug messages, and the traceback of an error")
+    parser.add_argument("--typecheck", action="store_true", help="check tensor shapes and types while running")
+    parser.add_argument("--gradio", action="store_true", help="not offered by this host")
+    return parser.parse_known_args(argv)
+
+
+def _run(
+    args: argparse.Namespace,
+    overrides: list[str],
+    load_plugins: Callable[[], None],
+    typechecked_packages: Sequence[str],
+    command: list[str],
+) -> None:
+    if args.gradio:
+        raise ValueError("--gradio is not offered by the embedded host; leave it out, or run threestudio's launch.py")
+    if args.gpu != "cpu" and not args.gpu.isdecimal():
+        raise ValueError(f"--gpu '{args.gpu}' must be one device number or 'cpu': one run uses one device")
+    # Both must be set before torch is imported.
+    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    if args.gpu != "cpu" and not os.environ.get("CUDA_VISIBLE_DEVICES"):
+        os.environ["CUDA_VISIBLE_DEVICES"] = args.gpu
+    if args.typecheck:
+        _check_types_of(typechecked_packages)
+    from .config import load_config
+    from .messages import show_messages
+
+    load_plugins()
+    show_messages(args.verbose)
+    config = load_config(args.config, overrides, n_gpus=1)
+    _run_experiment(config, args, command)
+
+
+def _run_experiment(config: "ExperimentConfig", args: argparse.Namespace, command: list[str]) -> None:
+    import pytorch_lightning as pl
+    import torch
+
+    from .base import load_checkpoint
+    from .checkpoints import AtomicCheckpointIO
+    from .messages import info
+    from .registry import find
+
+    _check_output_folder(Path(config.trial_dir))
+    is_cuda = args.gpu != "cpu" and torch.cuda.is_available()
+    info(f"device: {torch.cuda.get_device_name() if is_cuda else 'cpu'}")
+    if not args.verbose:
+        # Advice for other kinds of training: worker processes, logging intervals, folders that exist.
+        warnings.filterwarnings("ignore", module="pytorch_lightning")
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    checkpoint = load_checkpoint(config.resume) if config.resume else None
+    data = find(config.data_type)(config.data)
+    system = find(config.system_type)(config.system, resumed=checkpoint is not None)
+    system.set_save_dir(os.path.join(config.trial_dir, "save"))
+    Path(config.trial_dir).mkdir(parents=True, exist_ok=True)
+    if args.train:
+        _write_run_files(config, args, command)
+    trainer = pl.Trainer(
+        accelerator="gpu" if is_cuda else "cpu",
+        devices=1,
+        inference_mode=False,
+        plugins=[AtomicCheckpointIO()],
+        callbacks=_callbacks(config, args.train),
+        logger=_loggers(config.trial_dir, system) if args.train else False,
+        **{"enable_model_summary": args.verbose, **_trainer_options(config.trainer)},
+    )
+    if args.train:
+        trainer.fit(system, datamodule=data, ckpt_path=config.resume)
+        trainer.test(system, datamodule=data, verbose=False)
+        return
+    if checkpoint is None:
+        info("without resume=CHECKPOINT this is the initial state")
+    else:
+        system.set_resume_status(checkpoint["epoch"], checkpoint["global_step"])
+    if args.validate:
+        trainer.validate(system, datamodule=data, ckpt_path=config.resume, verbose=False)
+    elif args.test:
+        trainer.test(system, datamodule=data, ckpt_path=config.resume, verbose=False)
+    else:
+        trainer.predict(system, datamodule=data, ckpt_path=config.resume, return_predictions=False)
+
+
+def _check_output_folder(trial_dir: Path) -> None:
+    """Fail before anything slow is loaded."""
+    existing = next(folder for folder in (trial_dir, *trial_dir.absolute().parents) if folder.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise PermissionError(f"cannot write to '{existing}'; set exp_root_dir to a folder that is yours")
+
+
+def _write_run_files(config: "ExperimentConfig", args: argparse.Namespace, command: list[str]) -> None:
+    from omegaconf import OmegaConf
+
+    from .files import atomic_path
+
+    trial, source = Path(config.trial_dir), Path(args.config)
+    with atomic_path(trial / "configs" / "parsed.yaml") as temporary:
+        OmegaConf.save(config, temporary)
+    # A run resumed from its own parsed.yaml keeps the raw.yaml it began with: the interpolations are only there.
+    is_resumed_trial = source.name == "parsed.yaml" and source.with_name("raw.yaml").is_file()
+    source = source.with_name("raw.yaml") if is_resumed_trial else source
+    if source.resolve() != (trial / "configs" / "raw.yaml").resolve():
+        with atomic_path(trial / "configs" / "raw.yaml") as temporary:
+            shutil.copyfile(source, temporary)
+    with atomic_path(trial / "cmd.txt") as temporary:
+        Path(temporary).write_text(f"python {shlex.join(command)}\n{args}\n")
+
+
+def _callbacks(config: "ExperimentConfig", is_training: bool) -> list:
+    from pytorch_lightning.callbacks import LearningRateMonitor
+
+    from .checkpoints import Checkpoints
+    from .progress import RunBar
+
+    callbacks = [RunBar()] if config.trainer.get("enable_progress_bar", True) else []
+    if is_training:
+        _check_arguments(Checkpoints.__base__, config.checkpoint, "checkpoint")
+        callbacks.append(Checkpoints(dirpath=os.path.join(config.trial_dir, "ckpts"), **config.checkpoint))
+        callbacks.append(LearningRateMonitor(logging_interval="step"))
+    return callbacks
+
+
+def _loggers(trial_dir: str, system: "BaseSystem") -> list:
+    from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+
+    loggers = [CSVLogger(trial_dir, name="csv_logs")]
+    if importlib.util.find_spec("tensorboard") or importlib.util.find_spec("tensorboardX"):
+        loggers.insert(0, TensorBoardLogger(trial_dir, name="tb_logs"))
+    return loggers + system.get_loggers()
+
+
+def _trainer_options(trainer: Mapping) -> dict[str, Any]:
+    import pytorch_lightning as pl
+    from omegaconf import OmegaConf
+
+    for name in ("accelerator", "devices"):
+        if name in trainer:
+            raise ValueError(f"trainer.{name} is not a key of the configuration; choose the device with --gpu")
+    _check_arguments(pl.Trainer, trainer, "trainer")
+    return OmegaConf.to_container(trainer)
+
+
+def _check_arguments(cls: type, arguments: Mapping, place: str) -> None:
+    from .nearest import suggestion
+
+    valid = list(inspect.signature(cls.__init__).parameters)[1:]
+    for name in arguments:
+        if name not in valid:
+            raise ValueError(f"unknown key '{name}' in '{place}'; {suggestion(name, valid)}")
+
+
+def _check_types_of(packages: Sequence[str]) -> None:
+    from jaxtyping import install_import_hook
+
+    if not importlib.util.find_spec("beartype"):
+        raise ModuleNotFoundError("--typecheck needs beartype: pip install beartype")
+    for package in packages:
+        install_import_hook(package, "beartype.beartype")
+
+
+def _sentence(error: Exception) -> str | None:
+    """One line for what the user can mend; None for what looks like a bug and deserves its traceback."""
+    text = " ".join(str(error.args[0] if isinstance(error, KeyError) and error.args else error).split())
+    if isinstance(error, RuntimeError) and "loading state_dict" in text:
+        return f"the checkpoint does not fit this configuration: {text}"
+    if isinstance(error, ValueError | TypeError | KeyError | OSError | ImportError) and text:
+        return f"{text} (--verbose shows where)"
+    return None
