@@ -139,9 +139,11 @@ class EvaluationCameras(Dataset):
 class CameraDataModule(pl.LightningDataModule):
     """Cameras only: score distillation has no other data."""
 
+    Config = CameraDataConfig
+
     def __init__(self, cfg: object = None) -> None:
         super().__init__()
-        self.cfg = parse_structured(CameraDataConfig, cfg)
+        self.cfg = parse_structured(self.Config, cfg)
 
     def _trainer_step(self) -> int:
         return self.trainer.global_step if self.trainer is not None else 0

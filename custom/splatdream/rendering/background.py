@@ -1,0 +1,45 @@
+"""The registered background: one color behind each view.
+
+B views.
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..cameras.random_streams import generator_for
+from ..host import BaseBackground, register
+
+
+@register("splatdream-background")
+class PlainBackground(BaseBackground):
+    """A fixed color, or in training now and then a random one, so that Gaussians cannot hide as background."""
+
+    @dataclass
+    class Config(BaseBackground.Config):
+        color: list[float] = field(default_factory=lambda: [1.0, 1.0, 1.0])
+        """Red, green and blue in [0, 1]."""
+        random_probability: float = 0.0
+        """Probability that a view in training gets a random color instead."""
+        seed: int = 0
+        """Seed of the random colors; `${seed}` in a YAML."""
+
+    cfg: Config
+
+    def configure(self) -> None:
+        self._step = 0
+
+    def update_step(self, epoch: int, global_step: int, on_load_weights: bool = False) -> None:
+        self._step = global_step
+
+    def forward(self, dirs: Float[Tensor, "B H W 3"]) -> Float[Tensor, "B H W 3"]:
+        """The color behind every pixel; the same all over one view."""
+        colors = dirs.new_tensor(list(self.cfg.color)).expand(len(dirs), 3)
+        if self.training and self.cfg.random_probability > 0:
+            generator = generator_for(self.cfg.seed, "background", self._step)
+            is_random = torch.rand(len(dirs), 1, generator=generator) < self.cfg.random_probability
+            random_colors = torch.rand(len(dirs), 3, generator=generator)
+            colors = torch.where(is_random.to(dirs.device), random_colors.to(dirs), colors)
+        return colors[:, None, None, :].expand_as(dirs)

@@ -1,0 +1,42 @@
+"""The registered renderer: the geometry's cloud through one rasterizer call, over the background of the scene."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ..cameras.batch import CameraBatch
+from ..host import Renderer, register
+from .render import render
+
+
+@register("splatdream-rasterizer")
+class GaussianRasterizer(Renderer):
+    """All views of a batch at once. Its output has threestudio's keys, and what densification needs."""
+
+    @dataclass
+    class Config(Renderer.Config):
+        backend: str = "auto"
+        """"auto" (gsplat for CUDA tensors, cpu otherwise), "cpu", "gsplat" or "reference"."""
+
+    cfg: Config
+
+    def forward(self, **batch: object) -> dict[str, Tensor]:
+        """Renders a threestudio batch.
+
+        Returns:
+            comp_rgb [B, H, W, 3], comp_rgb_bg [B, H, W, 3], opacity [B, H, W, 1], comp_depth [B, H, W, 1] (world units,
+            0 where nothing is seen), means2d [B, N, 2] (pixels, keeps its gradient) and radii [B, N, 2] (pixels).
+        """
+        cameras = CameraBatch.from_batch(batch)
+        background = self.background(dirs=cameras.ray_directions)
+        output = render(
+            self.geometry.cloud(), cameras, background, self.geometry.active_sh_degree, self.cfg.backend
+        )
+        return {
+            "comp_rgb": output.rgb,
+            "comp_rgb_bg": background,
+            "opacity": output.alpha,
+            "comp_depth": output.depth,
+            "means2d": output.means2d,
+            "radii": output.radii,
+        }

@@ -1,0 +1,202 @@
+"""The registered system: one prompt becomes one cloud of Gaussians by score distillation."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from ..cameras.batch import CameraBatch
+from ..cameras.random_streams import generator_for
+from ..densification.controller import DensificationConfig, DensificationController
+from ..gaussians.optimizer_groups import make_adam, set_learning_rates
+from ..host import BaseLift3DSystem, find, parse_structured, register
+from ..losses.regularizers import REGULARIZERS, regularization
+from .contributions import contributions
+from .outputs import OutputsMixin
+from .stage_timer import StageTimer, peak_memory_bytes
+
+# threestudio's guidance objects return loss_sds, loss_vsd, loss_lora, loss_sdi, loss_train_phi, ...
+_GUIDANCE_WEIGHTS = ("lambda_sds", "lambda_vsd", "lambda_lora", "lambda_sdi", "lambda_train", "lambda_sd")
+
+
+@register("splatdream-system")
+class DistillationSystem(OutputsMixin, BaseLift3DSystem):
+    """Render, ask the prior, pull the Gaussians, densify where the prior pulls hardest."""
+
+    @dataclass
+    class Config(BaseLift3DSystem.Config):
+        seed: int = 0
+        """Seed of splits; `${seed}` in a YAML."""
+        densification: dict = field(default_factory=dict)
+        """See `DensificationConfig`."""
+        export_after_training: bool = False
+        """Write what `--export` writes when training ends, too."""
+        contact_sheet_elevations_deg: list[float] = field(default_factory=lambda: [15.0, 45.0])
+        """Rows of the contact sheet; its columns are 8 azimuths."""
+        turntable_fps: float = 20.0
+        """Frames a second of the turntable video."""
+
+    cfg: Config
+
+    def configure(self) -> None:
+        super().configure()
+        self.automatic_optimization = False
+        self._check_loss_weights()
+        config = parse_structured(DensificationConfig, self.cfg.densification)
+        self._densification = DensificationController(config)
+        self._densification_state = self._densification.initialize_state()
+        self._timer = StageTimer()
+        self._denoiser_evaluations = 0
+        self._seen_cameras: list[CameraBatch] = []
+        self._restored_gradient_scale: dict[str, list[float]] | None = None
+        self._begin_outputs()
+        if not hasattr(self, "progress"):
+            self.progress: dict[str, object] = {}
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        # One optimizer: Lightning counts its steps, and two would make every schedule run twice as fast.
+        return make_adam(self.geometry.params(), self.geometry.learning_rates(0, 0))
+
+    def on_fit_start(self) -> None:
+        super().on_fit_start()
+        # Not in configure(): validation, test and export need neither a prior nor its memory.
+        self.prompt_processor = find(self.cfg.prompt_processor_type)(self.cfg.prompt_processor)
+        self.guidance = find(self.cfg.guidance_type)(self.cfg.guidance)
+        self._prompts = self.prompt_processor()
+        if self._restored_gradient_scale is not None:
+            self.guidance.gradient_scale.load_state_dict(self._restored_gradient_scale)
+        self._write_manifest()
+
+    def training_step(self, batch: dict[str, Tensor | int], batch_idx: int) -> None:
+        step = self.true_global_step
+        optimizer = self.optimizers()
+        with self._timer.stage("render"):
+            rendered = self.renderer(**batch)
+        with self._timer.stage("guidance"):
+            guided = self.guidance(
+                rendered["comp_rgb"],
+                self._prompts,
+                # Backgrounds that are one color a view, as the priors want to know them, are their own mean.
+                background_color=rendered["comp_rgb_bg"].detach().mean(dim=(1, 2)),
+                **batch,
+                rgb_as_latents=False,
+            )
+        distillation = self._distillation_loss(guided)
+        regularizer = regularization(self.geometry.cloud(), rendered, self._regularizer_weights())
+        with self._timer.stage("backward"):
+            # The distillation term alone first: densification must not follow the regularizers.
+            self.manual_backward(distillation, retain_graph=regularizer.requires_grad)
+            self._densification.accumulate(
+                self._densification_state,
+                rendered["means2d"].grad,
+                rendered["radii"],
+                int(batch["width"]),
+                int(batch["height"]),
+            )
+            if regularizer.requires_grad:
+                self.manual_backward(regularizer)
+        with self._timer.stage("optimizer"):
+            set_learning_rates(optimizer.optimizer, self.geometry.learning_rates(self.true_current_epoch, step))
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        with self._timer.stage("densification"):
+            # After the optimizer step: refining replaces the parameters, and with them that step's gradient.
+            self._seen_cameras.append(CameraBatch.from_batch(batch))
+            self._refine(step + 1, optimizer.optimizer)
+        self._report(guided, distillation, regularizer)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
+        # Tensors and plain types only: checkpoints are loaded with weights_only=True.
+        scale = getattr(self.guidance, "gradient_scale", None) if hasattr(self, "guidance") else None
+        checkpoint["splatdream"] = {
+            "densification": self._densification_state.state_dict(),
+            "seen_cameras": [dict(vars(cameras)) for cameras in self._seen_cameras],
+            "gradient_scale": scale.state_dict() if scale is not None else None,
+            "denoiser_evaluations": self._denoiser_evaluations,
+            "seconds_by_stage": self._timer.seconds(),
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, object]) -> None:
+        super().on_load_checkpoint(checkpoint)
+        state = checkpoint.get("splatdream")
+        if state is None:
+            return
+        self._densification_state.load_state_dict(state["densification"])
+        self._seen_cameras = [CameraBatch(**cameras) for cameras in state["seen_cameras"]]
+        self._restored_gradient_scale = state["gradient_scale"]
+        self._denoiser_evaluations = state["denoiser_evaluations"]
+        self._timer.load(state["seconds_by_stage"])
+
+    def on_train_end(self) -> None:
+        if self.cfg.export_after_training:
+            self._export_now()
+        self._write_manifest(
+            status="finished",
+            steps=self.true_global_step,
+            num_gaussians=len(self.geometry.cloud()),
+            denoiser_evaluations=self._denoiser_evaluations,
+            seconds_by_stage=self._timer.seconds(),
+            peak_memory_bytes=peak_memory_bytes(),
+        )
+
+    def _check_loss_weights(self) -> None:
+        """A weight that no loss answers to would be silently without effect."""
+        known = {f"lambda_{name}" for name in REGULARIZERS}
+        unknown = [key for key in self.cfg.loss if key not in known and not key.startswith(_GUIDANCE_WEIGHTS)]
+        if unknown:
+            raise ValueError(
+                f"system.loss.{unknown[0]} belongs to no loss; regularizers are {', '.join(sorted(known))}, "
+                f"guidance losses start with {' or '.join(_GUIDANCE_WEIGHTS)}"
+            )
+
+    def _distillation_loss(self, guided: dict[str, Tensor | float]) -> Tensor:
+        """The weighted sum of the guidance's losses; works with any guidance that returns `loss_*`."""
+        total = torch.zeros((), device=self.device)
+        for name, value in guided.items():
+            if not name.startswith("loss_"):
+                continue
+            weight = f"lambda_{name.removeprefix('loss_')}"
+            if weight not in self.cfg.loss:
+                raise ValueError(f"the guidance returns {name}; give it a weight: system.loss.{weight}")
+            total = total + self.C(self.cfg.loss[weight]) * value
+        return total
+
+    def _regularizer_weights(self) -> dict[str, float]:
+        weights = {name: self.cfg.loss.get(f"lambda_{name}", 0.0) for name in REGULARIZERS}
+        return {name: self.C(weight) for name, weight in weights.items()}
+
+    def _refine(self, step: int, optimizer: torch.optim.Optimizer) -> None:
+        if not self._densification.is_due(step):
+            return
+        cloud = self.geometry.cloud()
+        self._densification.refine(
+            step,
+            self.geometry.params(),
+            optimizer,
+            self._densification_state,
+            generator_for(self.cfg.seed, "split", step),
+            lambda: contributions(cloud, self._seen_cameras),
+        )
+        self._seen_cameras.clear()
+
+    def _report(self, guided: dict[str, Tensor | float], distillation: Tensor, regularizer: Tensor) -> None:
+        """Numbers for the loggers and the progress bar."""
+        self._denoiser_evaluations += int(guided.get("denoiser_evaluations", 0))
+        num_gaussians = len(self.geometry.means)
+        numbers = {f"train/{name}": float(value) for name, value in guided.items() if _is_scalar(value)}
+        numbers |= {
+            "train/loss": float(distillation + regularizer),
+            "train/num_gaussians": num_gaussians,
+            "train/denoiser_evaluations_total": self._denoiser_evaluations,
+            **{f"seconds/{name}": seconds for name, seconds in self._timer.seconds().items()},
+        }
+        self.log_dict({name: float(value) for name, value in numbers.items()})
+        self.progress.update(
+            gaussians=num_gaussians,
+            loss=f"{float(distillation):.3g}",
+            evaluations=self._denoiser_evaluations,
+        )
+
+
+def _is_scalar(value: object) -> bool:
+    return isinstance(value, int | float) or (isinstance(value, Tensor) and value.numel() == 1)

@@ -1,0 +1,116 @@
+"""The house keeps its shape: imports go one way, and every heavy library has one owner."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "custom" / "splatdream"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+# Which rooms each room may import. `host` is the seam, not a room: every registering file may import it.
+MAY_IMPORT = {
+    "embedded_host": set(),
+    "cameras": set(),
+    "prompts": {"cameras"},
+    "gaussians": {"cameras"},
+    "losses": {"gaussians"},
+    "fields": {"cameras"},
+    "toybox": {"cameras", "prompts"},
+    "rendering": {"cameras", "gaussians", "fields"},
+    "priors": {"prompts", "cameras", "toybox"},
+    "guidance": {"priors", "prompts", "cameras", "toybox"},
+    "densification": {"gaussians", "cameras"},
+    "meshing": {"gaussians", "fields"},
+    "texture": {"meshing", "cameras"},
+    "export": {"gaussians", "meshing", "texture"},
+    "evaluation": {"rendering", "priors", "toybox", "cameras", "gaussians", "meshing", "texture"},
+    "viewer": {"export", "rendering", "gaussians", "cameras"},
+}
+ROOMS = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
+# The rooms where everything meets.
+MAY_IMPORT["systems"] = ROOMS - {"systems", "experiments", "embedded_host"}
+MAY_IMPORT["experiments"] = ROOMS - {"experiments", "embedded_host"}
+
+# Files, relative to the package, that may import a heavy library.
+OWNERS = {
+    "numba": ("rendering/numba_",),
+    "gsplat": ("rendering/gsplat_backend.py", "gaussians/"),
+    "diffusers": ("priors/",),
+    "transformers": ("priors/", "prompts/debiasing.py"),
+    "peft": ("guidance/", "priors/"),
+    "nerfacc": ("fields/",),
+    "viser": ("viewer/", "export/viewer_page.py"),
+    "ray": ("experiments/",),
+    "embreex": ("texture/ray_casting.py",),
+    "xatlas": ("texture/unwrap.py",),
+    "trimesh": ("export/mesh_files.py",),
+    "skimage": ("meshing/marching_cubes.py",),
+    "fast_simplification": ("meshing/",),
+    "matplotlib": ("experiments/", "toybox/", "evaluation/"),
+    "imageio_ffmpeg": ("export/video.py",),
+}
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Absolute names of what a file imports, its relative imports resolved."""
+    package = ["splatdream", *path.relative_to(PACKAGE).parent.parts]
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            names |= {f"{module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_rooms_import_only_what_the_table_allows(path):
+    room = relative(path).split("/")[0]
+    if room not in ROOMS:
+        return  # host.py, cli.py and registration.py stand above the rooms
+    imported = {name.split(".")[1] for name in imported_modules(path) if name.startswith("splatdream.")}
+    forbidden = (imported & ROOMS) - MAY_IMPORT[room] - {room}
+    assert not forbidden, f"{room} must not import {sorted(forbidden)}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_every_heavy_library_is_imported_by_its_owner_only(path):
+    for name in imported_modules(path):
+        library = name.split(".")[0]
+        if library in OWNERS:
+            assert relative(path).startswith(OWNERS[library]), f"{library} belongs to {OWNERS[library]}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_only_the_host_seam_knows_the_hosts(path):
+    names = imported_modules(path)
+    if relative(path).startswith(("host", "launching.py", "embedded_host/")):
+        return
+    assert not any(name.startswith(("threestudio", "splatdream.embedded_host")) for name in names)
+
+
+def test_importing_the_package_is_quick_and_registers_nothing():
+    code = (
+        "import sys, splatdream; "
+        "heavy = {'torch', 'numba', 'pytorch_lightning', 'diffusers', 'omegaconf', 'viser'} & set(sys.modules); "
+        "assert not heavy, heavy; "
+        "assert 'splatdream.host' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_there_is_no_star_import_and_no_drawer_for_everything():
+    for path in FILES:
+        assert path.stem not in {"utils", "common", "misc", "helpers"}, path
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                assert all(alias.name != "*" for alias in node.names), path
