@@ -193,7 +193,10 @@ BROKEN = {
     "nan": (header(1) + np.full(14, np.nan, "<f4").tobytes(), "1 of 1 Gaussians"),
     "rotation of length 0": (header(1) + bytes(56), "rotation"),
     "odd number of harmonics": (header(1, names=[*NAMES, "f_rest_0"]) + ONE + bytes(4), "f_rest"),
-    "misnumbered harmonics": (header(1, names=[*NAMES, *(f"f_rest_{i}" for i in range(1, 10))]) + ONE + bytes(36), "f_rest"),
+    "misnumbered harmonics": (
+        header(1, names=[*NAMES, *(f"f_rest_{i}" for i in range(1, 10))]) + ONE + bytes(36),
+        "f_rest",
+    ),
     "compressed without chunks": (header(1, names=["packed_position"]) + bytes(4), "bounds"),
     "no vertices": (b"ply\nformat ascii 1.0\nend_header\n", "no x, y, z"),
 }  # fmt: skip

@@ -152,7 +152,7 @@ def _unpack_rotations(packed: np.ndarray) -> np.ndarray:
 
 
 def _morton_order(positions: np.ndarray) -> np.ndarray:
-    """Rows in the order of a Z curve of 1024 cells a side, so that a chunk's rows are neighbors and its bounds tight."""
+    """Rows in the order of a Z curve of 1024 cells a side: neighbors share a chunk, and its bounds are tight."""
     low, high = positions.min(axis=0), positions.max(axis=0)
     cells = ((positions - low) / np.where(high > low, high - low, 1) * 1023).astype(np.uint32)
     code = np.zeros(len(positions), np.uint32)

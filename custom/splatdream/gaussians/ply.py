@@ -18,10 +18,9 @@ from .cloud import GaussianCloud
 from .compressed_ply import decode_chunks, encode_chunks
 from .ply_format import ply_bytes, read_ply_elements, read_ply_properties
 
-REQUIRED = ("x", "y", "z", "f_dc_0", "f_dc_1", "f_dc_2", "opacity") + tuple(
-    f"{name}_{index}" for name, count in (("scale", 3), ("rot", 4)) for index in range(count)
-)
-F_REST_COUNTS = {0: 0, 9: 1, 24: 2, 45: 3}
+REQUIRED = (*"xyz", *(f"f_dc_{i}" for i in range(3)), "opacity")
+REQUIRED += (*(f"scale_{i}" for i in range(3)), *(f"rot_{i}" for i in range(4)))
+F_REST_COUNTS = (0, 9, 24, 45)
 # Editors write an infinite logit for opacity 1 or 0 and minus infinity for the logarithm of scale 0.
 MAX_LOGIT = 20.0
 MIN_LOG_SCALE = -20.0

@@ -18,7 +18,7 @@ ROW = np.dtype([("position", "<f4", 3), ("scale", "<f4", 3), ("rgba", "u1", 4), 
 
 
 def write_splat(path: str | os.PathLike, cloud: GaussianCloud) -> Path:
-    """The cloud with the color of degree 0, the largest and most opaque Gaussians first (viewers draw while loading)."""
+    """The cloud with its colors of degree 0, the largest and most opaque first, for viewers that draw while loading."""
     cloud = cloud.detach().to("cpu")
     order = torch.argsort(cloud.log_scales.sum(dim=-1).exp() * cloud.opacities, descending=True, stable=True)
     rgba = torch.cat([sh0_to_rgb(cloud.sh0[:, 0]), cloud.opacities[:, None]], dim=1).clamp(0, 1)

@@ -1,0 +1,194 @@
+"""The geometry noun: a cloud as a module, with its first state, its learning rates and its conversions.
+
+N Gaussians.
+"""
+
+from collections.abc import Iterator, MutableMapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..host import BaseGeometry, C, register
+from .cloud import GaussianCloud
+from .composition import with_sh_degree
+from .initialization import ball, from_points
+from .optimizer_groups import parameter_groups
+from .ply import holds_gaussians, read_ply, read_points_ply
+
+RAW_NAMES = tuple(field.name for field in fields(GaussianCloud))
+
+
+@register("splatdream-gaussians")
+class GaussianGeometry(BaseGeometry):
+    """A cloud of Gaussians under optimization.
+
+    Its parameters are the raw tensors of `GaussianCloud`, so a checkpoint has `geometry.means` and so on; any number of
+    rows can be loaded.
+    """
+
+    @dataclass
+    class Config(BaseGeometry.Config):
+        initialization: str = "ball"
+        """"ball", or the path of a PLY: one that holds Gaussians, or points (x y z, perhaps red green blue)."""
+        num_points: int = 1000
+        """Gaussians in the initial ball."""
+        initial_radius: float = 0.5
+        """Of the ball, world units."""
+        initial_opacity: float = 0.1
+        """In (0, 1). A PLY of Gaussians has its own."""
+        initial_scale: float | None = None
+        """Standard deviation, world units; none takes it from the distances to the nearest neighbors."""
+        initial_color: list[float] = field(default_factory=lambda: [0.5, 0.5, 0.5])
+        """Red, green and blue in [0, 1], where the points bring no color."""
+        initial_color_std: float = 0.0
+        """Standard deviation of the color from point to point of the ball."""
+        seed: int = 0
+        """Of the initial ball; write ${seed} to follow the run's."""
+        sh_degree: int = 0
+        """Highest degree of the view-dependent color, 0 to 3. 0 is the same color from everywhere."""
+        sh_degree_every: int = 0
+        """Steps between raising the degree that is rendered, from 0 to sh_degree; 0 renders all degrees at once."""
+        position_lr: Any = field(default_factory=lambda: [0, 1e-3, 2e-5, 1000])
+        """World units per step; a number or [start_step, start, end, end_step], on a logarithm, as all rates here."""
+        feature_lr: Any = 0.01
+        """Of the color coefficients of degree 0."""
+        feature_rest_lr: Any = 0.0005
+        """Of the color coefficients above degree 0."""
+        opacity_lr: Any = 0.05
+        """Of the opacity logits."""
+        scaling_lr: Any = 0.005
+        """Of the logarithms of the scales."""
+        rotation_lr: Any = 0.005
+        """Of the quaternions."""
+
+    cfg: Config
+
+    def configure(self) -> None:
+        if not 0 <= self.cfg.sh_degree <= 3:
+            raise ValueError(f"system.geometry.sh_degree must be 0, 1, 2 or 3, got {self.cfg.sh_degree}")
+        self._set_cloud(self._initial_cloud())
+        self.active_sh_degree = self.sh_degree_at(0)
+
+    def cloud(self) -> GaussianCloud:
+        """The parameters as a cloud; gradients flow to them."""
+        return GaussianCloud(**{name: getattr(self, name) for name in RAW_NAMES})
+
+    def params(self) -> MutableMapping[str, nn.Parameter]:
+        """A view of the raw parameters by name. Assigning to it, as row surgery does, changes this module."""
+        return _ParameterView(self)
+
+    def sh_degree_at(self, step: int) -> int:
+        """The highest SH degree that is rendered at this step."""
+        if self.cfg.sh_degree_every <= 0:
+            return self.cfg.sh_degree
+        return min(self.cfg.sh_degree, step // self.cfg.sh_degree_every)
+
+    def update_step(self, epoch: int, global_step: int, on_load_weights: bool = False) -> None:
+        # Hosts call this several times for one step: it must depend on the step alone.
+        self.active_sh_degree = self.sh_degree_at(global_step)
+
+    def learning_rates(self, epoch: int, step: int) -> dict[str, float]:
+        """By name of the raw tensor."""
+        schedules = {
+            "means": self.cfg.position_lr,
+            "log_scales": self.cfg.scaling_lr,
+            "quats": self.cfg.rotation_lr,
+            "opacity_logits": self.cfg.opacity_lr,
+            "sh0": self.cfg.feature_lr,
+            "shN": self.cfg.feature_rest_lr,
+        }
+        return {name: C(value, epoch, step, interpolation="exp") for name, value in schedules.items()}
+
+    def parameter_groups(self) -> list[dict[str, object]]:
+        """Groups for one Adam, named as the raw tensors, with the learning rates of step 0."""
+        return parameter_groups(self.params(), self.learning_rates(0, 0))
+
+    def export(self, **kwargs: object) -> dict[str, Tensor]:
+        """The raw tensors by name, without gradient."""
+        return self.cloud().detach().tensors()
+
+    @staticmethod
+    def create_from(other: object, cfg: object = None, **kwargs: object) -> BaseGeometry:
+        """Gaussians from another geometry: its own cloud, or one Gaussian at each vertex of its isosurface.
+
+        Raises:
+            TypeError: the other geometry has neither `cloud()` nor `isosurface()`.
+        """
+        instance = GaussianGeometry(cfg)
+        with torch.no_grad():
+            instance._set_cloud(instance._adapted(instance._cloud_from(other)))
+        return instance
+
+    def _initial_cloud(self) -> GaussianCloud:
+        cfg = self.cfg
+        looks = {"opacity": cfg.initial_opacity, "scale": cfg.initial_scale, "sh_degree": cfg.sh_degree}
+        if cfg.initialization == "ball":
+            generator = torch.Generator().manual_seed(cfg.seed)
+            return ball(
+                cfg.num_points, cfg.initial_radius, generator, list(cfg.initial_color), cfg.initial_color_std, **looks
+            )
+        if holds_gaussians(cfg.initialization):
+            return self._adapted(read_ply(cfg.initialization))
+        points, colors = read_points_ply(cfg.initialization)
+        if colors is None:
+            colors = torch.tensor(list(cfg.initial_color)).expand_as(points)
+        return from_points(points, colors, **looks)
+
+    def _cloud_from(self, other: object) -> GaussianCloud:
+        if hasattr(other, "cloud"):
+            return other.cloud().detach()
+        if not hasattr(other, "isosurface"):
+            raise TypeError(f"cannot make Gaussians from {type(other).__name__}: no cloud() and no isosurface()")
+        mesh = other.isosurface()
+        points = mesh.v_pos.detach().float()
+        colors = getattr(mesh, "v_rgb", None)
+        if colors is None:
+            colors = torch.tensor(list(self.cfg.initial_color), device=points.device).expand_as(points)
+        return from_points(points, colors.detach(), self.cfg.initial_opacity, self.cfg.initial_scale)
+
+    def _adapted(self, cloud: GaussianCloud) -> GaussianCloud:
+        return with_sh_degree(cloud, self.cfg.sh_degree)
+
+    def _set_cloud(self, cloud: GaussianCloud) -> None:
+        for name, tensor in cloud.tensors().items():
+            setattr(self, name, nn.Parameter(tensor.detach().clone()))
+
+    def _load_from_state_dict(self, state_dict, prefix, local_metadata, strict, missing, unexpected, errors) -> None:
+        """Take as many rows as the checkpoint has; everything else is as strict as usual."""
+        loaded = {name: state_dict[prefix + name] for name in RAW_NAMES if prefix + name in state_dict}
+        counts = {name: len(tensor) for name, tensor in loaded.items() if tensor.ndim}
+        if len(set(counts.values())) > 1:
+            errors.append(f"the tensors of one cloud must have the same number of rows, the checkpoint has {counts}")
+        for name, tensor in loaded.items():
+            own = getattr(self, name)
+            if tensor.shape[1:] == own.shape[1:] and len(tensor) != len(own):
+                setattr(self, name, nn.Parameter(own.new_empty(tensor.shape), requires_grad=own.requires_grad))
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing, unexpected, errors)
+
+
+class _ParameterView(MutableMapping):
+    """The raw parameters of a geometry as a mapping; reads and writes go to the module."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self._module = module
+
+    def __getitem__(self, name: str) -> nn.Parameter:
+        if name not in RAW_NAMES:
+            raise KeyError(name)
+        return getattr(self._module, name)
+
+    def __setitem__(self, name: str, param: nn.Parameter) -> None:
+        if name not in RAW_NAMES:
+            raise KeyError(name)
+        setattr(self._module, name, param)
+
+    def __delitem__(self, name: str) -> None:
+        raise TypeError(f"a cloud needs all its tensors; {name} cannot be removed")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(RAW_NAMES)
+
+    def __len__(self) -> int:
+        return len(RAW_NAMES)
