@@ -14,9 +14,7 @@ from ..gaussians.cloud import GaussianCloud
 from ..rendering.backends import choose_backend
 
 
-def contributions(
-    cloud: GaussianCloud, cameras: Sequence[CameraBatch], backend: str = "auto"
-) -> Float[Tensor, "N"]:
+def contributions(cloud: GaussianCloud, cameras: Sequence[CameraBatch], backend: str = "auto") -> Float[Tensor, "N"]:
     """Sum over pixels and views of the blending weight of each Gaussian.
 
     The weight is the derivative of a pixel with respect to the color, so one backward pass gives all sums.

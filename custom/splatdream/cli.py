@@ -1,0 +1,137 @@
+"""The `splatdream` command: one verb a subcommand. Heavy imports wait until a verb needs them."""
+
+import argparse
+import sys
+import traceback
+from collections.abc import Sequence
+
+EPILOG = """
+examples:
+  splatdream train --config configs/quickstart.yaml system.prompt_processor.prompt="a blue robot"
+  splatdream export --config TRIAL/configs/parsed.yaml resume=TRIAL/ckpts/last.ckpt
+  splatdream view outputs/quickstart/an_orange_cat@.../save/it600-export/cloud.ply
+  splatdream compose "toybox:a red cube" "toybox:a blue sphere@0.9,0,0" --output scene.ply --picture scene.png
+  splatdream doctor
+"""
+
+_LAUNCH_VERBS = {
+    "train": "optimize what a YAML describes, then render the test views",
+    "validate": "render the validation views of a checkpoint",
+    "test": "render the turntable and the contact sheet of a checkpoint",
+    "export": "write the files that other programs open",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; the exit code. An error that the user can mend is one sentence."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments and arguments[0] in _LAUNCH_VERBS:
+        # These verbs have the command line of launch.py, overrides and all.
+        from .launching import main as launch
+
+        return launch([f"--{arguments[0]}", *arguments[1:]])
+    args = _parser().parse_args(arguments)
+    try:
+        return args.run(args)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except (ValueError, OSError, ImportError) as error:
+        if args.verbose:
+            traceback.print_exc()
+        else:
+            print(f"error: {' '.join(str(error).split())} (--verbose shows where)", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="splatdream",
+        description="The laboratory for score distillation into 3D Gaussians.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+    for verb, text in _LAUNCH_VERBS.items():
+        verbs.add_parser(verb, help=f"{text} (the command line of launch.py)", add_help=False)
+    _add_doctor(verbs)
+    _add_view(verbs)
+    _add_compose(verbs)
+    _add_toybox(verbs)
+    for verb in verbs.choices.values():
+        verb.add_argument("--verbose", action="store_true", help="the traceback of an error")
+    return parser
+
+
+def _add_doctor(verbs: argparse._SubParsersAction) -> None:
+    parser = verbs.add_parser("doctor", help="what is installed, what will be used, what is missing")
+
+    def run(args: argparse.Namespace) -> int:
+        from .doctor import main as report
+
+        return report()
+
+    parser.set_defaults(run=run)
+
+
+def _add_view(verbs: argparse._SubParsersAction) -> None:
+    parser = verbs.add_parser("view", help="turn a PLY round in the browser")
+    parser.add_argument("path", metavar="PLY", help="a cloud of Gaussians")
+    parser.add_argument("--port", type=int, default=8080, help="of the page (default: 8080)")
+
+    def run(args: argparse.Namespace) -> int:
+        from .viewer.serve import serve_asset
+
+        serve_asset(args.path, args.port)
+        return 0
+
+    parser.set_defaults(run=run)
+
+
+def _add_compose(verbs: argparse._SubParsersAction) -> None:
+    parser = verbs.add_parser(
+        "compose",
+        help="merge clouds by concatenation, each moved where it should stand",
+        description="Each PART is a PLY file or toybox:CAPTION; *s after it scales it, @x,y,z then moves it.",
+    )
+    parser.add_argument("parts", nargs="+", metavar="PART", help='e.g. cat.ply "hat.ply*0.5@0,0,0.7"')
+    parser.add_argument("--output", required=True, metavar="PLY", help="the merged cloud")
+    parser.add_argument("--picture", metavar="PNG", help="a contact sheet of every part and of the whole")
+
+    def run(args: argparse.Namespace) -> int:
+        from .composing import compose
+
+        compose(args.parts, args.output, args.picture)
+        return 0
+
+    parser.set_defaults(run=run)
+
+
+def _add_toybox(verbs: argparse._SubParsersAction) -> None:
+    parser = verbs.add_parser("toybox", help="the small world for testing, teaching and benchmarking")
+    actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
+    gallery = actions.add_parser("gallery", help="a picture of every object")
+    gallery.add_argument("--output", default="toybox.png", metavar="PNG")
+
+    def draw_gallery(args: argparse.Namespace) -> int:
+        from .export.images import write_png
+        from .toybox.gallery import gallery_image
+
+        write_png(args.output, gallery_image())
+        return 0
+
+    gallery.set_defaults(run=draw_gallery)
+    table = actions.add_parser("table", help="distill every object under every condition and measure the results")
+    table.add_argument("--config", default="configs/quickstart.yaml", metavar="YAML")
+    table.add_argument("--folder", default="outputs/toybox-table", help="runs and results; a second call goes on there")
+    table.add_argument("--objects", nargs="*", metavar="NAME", help="default: all")
+    table.add_argument("--conditions", nargs="*", default=["camera", "view_words", "view_blind"], metavar="CONDITION")
+    table.add_argument("--report", default=None, metavar="MD", help="write the table there, too")
+
+    def make_table(args: argparse.Namespace) -> int:
+        from .experiments.toybox_table import make_table as run_table
+
+        run_table(args.config, args.folder, args.objects, args.conditions, args.report)
+        return 0
+
+    table.set_defaults(run=make_table)
