@@ -3,19 +3,20 @@
 from dataclasses import dataclass
 
 import torch
-from pytorch_lightning import LightningDataModule
-from splatdream.embedded_host.base import BaseModule, Updateable
-from splatdream.embedded_host.config import parse_structured
-from splatdream.embedded_host.models import (
+from splatdream.host import (
     BaseBackground,
     BaseGeometry,
+    BaseLift3DSystem,
     BaseMaterial,
+    BaseModule,
     Exporter,
     ExporterOutput,
+    LightningDataModule,
     Renderer,
+    Updateable,
+    parse_structured,
+    register,
 )
-from splatdream.embedded_host.registry import register
-from splatdream.embedded_host.system import BaseLift3DSystem
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
@@ -23,7 +24,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 class Targets(IterableDataset, Updateable):
     """Batch k of a run that starts at step s belongs to step s + k, prefetched or not."""
 
-    def __init__(self, data: "TinyData"):
+    def __init__(self, data):
         self.data = data
         self.seen_steps = []
 

@@ -29,7 +29,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 class Checkpoints(ModelCheckpoint):
-    """pytorch-lightning's ModelCheckpoint, and the last step is always kept."""
+    """pytorch-lightning's ModelCheckpoint, but the last step is always kept, and last.ckpt is always the last one."""
+
+    def file_exists(self, filepath: str, trainer: pl.Trainer) -> bool:
+        """Always false: a resumed run replaces its last.ckpt instead of writing last-v1.ckpt beside it."""
+        return False
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any, **kwargs: Any) -> None:
         super().on_train_batch_end(trainer, pl_module, *args, **kwargs)
