@@ -1,0 +1,99 @@
+"""Primitives packed into tensors, ready to be traced, and the solid that they enclose.
+
+P primitives, N points. A primitive's local coordinates are those in which it is its unit shape.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from .primitives import KINDS, Paint, Primitive
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The union of P primitives, sorted by kind (the order of `KINDS`)."""
+
+    kinds: Int[Tensor, "P"]
+    """Index into `KINDS`."""
+    centers: Float[Tensor, "P 3"]
+    half_sizes: Float[Tensor, "P 3"]
+    rotations: Float[Tensor, "P 3 3"]
+    """Columns: the primitive's axes in the world."""
+    tapers: Float[Tensor, "P"]
+    colors: Float[Tensor, "P 3"]
+    paint_colors: Float[Tensor, "P 3"]
+    paint_planes: Float[Tensor, "P 4"]
+    """Local normal and offset: painted where remainder(normal . p - offset, period) < period / 2."""
+    paint_periods: Float[Tensor, "P"]
+
+    def __len__(self) -> int:
+        return len(self.kinds)
+
+    @property
+    def world_to_local(self) -> Float[Tensor, "P 3 3"]:
+        """The linear part; the center goes to the local origin."""
+        return self.rotations.transpose(1, 2) / self.half_sizes[:, :, None]
+
+    def to(self, device: torch.device | str) -> "Scene":
+        return Scene(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
+
+    def contains(self, points: Float[Tensor, "N 3"]) -> Bool[Tensor, "N"]:
+        """True inside or on the surface of at least one primitive."""
+        return self.contains_each(points).any(dim=1)
+
+    def contains_each(self, points: Float[Tensor, "N 3"], margin: float = 0.0) -> Bool[Tensor, "N P"]:
+        """For each primitive, whether it contains each point; a positive `margin` (local units) shrinks it."""
+        local = torch.einsum("pij,npj->npi", self.world_to_local, points[:, None] - self.centers)
+        limit = 1 - margin
+        in_ball = local.square().sum(-1) <= limit**2
+        in_cube = local.abs().amax(-1) <= limit
+        radius = frustum_radius(self.tapers, local[..., 2]).clamp(min=0) * limit
+        in_frustum = (local[..., :2].square().sum(-1) <= radius**2) & (local[..., 2].abs() <= limit)
+        inside = torch.stack([in_ball, in_cube, in_frustum])
+        return inside.gather(0, self.kinds.expand(1, *in_ball.shape)).squeeze(0)
+
+
+def frustum_radius(tapers: Float[Tensor, "..."], z: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """Radius of the unit frustum at local height z: 1 at z = -1, the taper at z = 1."""
+    return 0.5 * (1 + tapers) + 0.5 * (tapers - 1) * z
+
+
+def pack(primitives: Sequence[Primitive]) -> Scene:
+    """The scene of some primitives, float32 on the CPU.
+
+    Raises:
+        ValueError: there is no primitive, or one is flat.
+    """
+    if not primitives:
+        raise ValueError("a scene needs at least one primitive")
+    for primitive in primitives:
+        if min(primitive.half_sizes) <= 0:
+            raise ValueError(f"every half size must be positive, got {primitive}")
+    ordered = sorted(primitives, key=lambda primitive: KINDS.index(primitive.kind))
+    rotations = np.stack([primitive.rotation for primitive in ordered])
+    half_sizes = np.array([primitive.half_sizes for primitive in ordered])
+    paints = [primitive.paint or Paint(primitive.color, (0, 0, 1)) for primitive in ordered]
+    toward = np.array([paint.toward for paint in paints], dtype=float)
+    toward /= np.linalg.norm(toward, axis=1, keepdims=True)
+    local_normals = np.einsum("pji,pj->pi", rotations, toward) * half_sizes
+    offsets = np.array([[paint.beyond] for paint in paints])
+    return Scene(
+        kinds=torch.tensor([KINDS.index(primitive.kind) for primitive in ordered]),
+        centers=_float_tensor([primitive.center for primitive in ordered]),
+        half_sizes=_float_tensor(half_sizes),
+        rotations=_float_tensor(rotations),
+        tapers=_float_tensor([primitive.taper for primitive in ordered]),
+        colors=_float_tensor([primitive.color for primitive in ordered]),
+        paint_colors=_float_tensor([paint.color for paint in paints]),
+        paint_planes=_float_tensor(np.concatenate([local_normals, offsets], axis=1)),
+        paint_periods=_float_tensor([paint.period for paint in paints]),
+    )
+
+
+def _float_tensor(values: Sequence | np.ndarray) -> Tensor:
+    return torch.as_tensor(np.asarray(values, dtype=np.float32))
