@@ -1,0 +1,205 @@
+"""The closed-form prior: the exact denoiser of the toybox's images. No weights, no training, no approximation.
+
+For images x_i, E[x_0 | x_t] = sum_i w_i x_i with w = softmax(-|x_t - a x_i|^2 / (2 (s^2 + a^2 tau^2))): the minimizer
+of the denoising loss over all functions when the training set is exactly those images (arXiv:2206.00364, app. B.3).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ..prompts.directions import ViewDirection, classify_views
+from ..toybox.image_set import ImageSet
+from ..toybox.objects import build_scene
+from ..toybox.ray_tracer import composite, trace
+from ..toybox.vocabulary import ToyboxCaption, parse_caption
+from .base import Condition, DiffusionPrior, Views
+from .empirical_distribution import EmpiricalDistribution
+from .noise_schedule import NoiseSchedule
+
+CONDITIONS = ("view_blind", "view_words", "camera")
+
+
+@dataclass(frozen=True)
+class CaptionCondition(Condition):
+    """Parsed captions; None is the unconditional row."""
+
+    captions: tuple[ToyboxCaption | None, ...]
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+    def __getitem__(self, rows: Int[Tensor, "R"]) -> "CaptionCondition":
+        return CaptionCondition(tuple(self.captions[row] for row in rows.tolist()))
+
+
+class ClosedFormPrior(DiffusionPrior):
+    """Knows the images of a caption by heart. Latents are images in [-1, 1], [B, 3, size, size].
+
+    What "the images of a caption" are depends on `condition`:
+        view_blind: all images of the object, whatever the text says of the view.
+        view_words: those that the text's view word describes; all if it names none.
+        camera: the one image seen by the exact camera. Distillation then amounts to a photometric fit.
+    """
+
+    def __init__(
+        self,
+        image_set_of: Callable[[ToyboxCaption | None], ImageSet],
+        condition: str = "view_words",
+        tau: float = 0.0,
+        size: int = 64,
+        schedule: NoiseSchedule | None = None,
+    ) -> None:
+        """
+        Args:
+            image_set_of: the images of a caption (without view word), or of no caption in particular.
+            tau: standard deviation of the round Gaussian that stands at each image, in latent units.
+            size: height and width of the images, pixels.
+            schedule: Stable Diffusion's by default.
+        """
+        if condition not in CONDITIONS:
+            raise ValueError(f"condition '{condition}' must be one of {', '.join(CONDITIONS)}")
+        if tau < 0:
+            raise ValueError(f"tau {tau} must not be negative")
+        self.schedule = schedule or NoiseSchedule.scaled_linear()
+        self._image_set_of = image_set_of
+        self._condition = condition
+        self._tau = tau
+        self._size = size
+        self._known: dict[ToyboxCaption | None, _KnownImages] = {}
+
+    def encode_texts(self, texts: Sequence[str]) -> CaptionCondition:
+        return CaptionCondition(tuple(parse_caption(text) if text.strip() else None for text in texts))
+
+    def encode_images(self, rgb: Float[Tensor, "B H W 3"]) -> Float[Tensor, "B 3 size size"]:
+        images = rgb.movedim(-1, 1)
+        size = (self._size, self._size)
+        if images.shape[-2:] != size:
+            is_larger = min(images.shape[-2:]) >= self._size
+            # Averaging over areas is how the toybox's own images were made from finer ones.
+            mode = {"mode": "area"} if is_larger else {"mode": "bilinear", "align_corners": False}
+            images = torch.nn.functional.interpolate(images, size, **mode)
+        return 2 * images - 1
+
+    def decode_latents(self, latents: Float[Tensor, "B 3 h w"]) -> Float[Tensor, "B h w 3"]:
+        return (0.5 * latents.movedim(1, -1) + 0.5).clamp(0, 1)
+
+    def predict_noise(
+        self,
+        noisy_latents: Float[Tensor, "B 3 size size"],
+        timesteps: Int[Tensor, "B"],
+        condition: CaptionCondition,
+        views: Views,
+    ) -> Float[Tensor, "B 3 size size"]:
+        clean = self.predict_clean(noisy_latents, timesteps, condition, views)
+        return self.schedule.noise_from_clean(noisy_latents, clean, timesteps)
+
+    def predict_clean(
+        self,
+        noisy_latents: Float[Tensor, "B 3 size size"],
+        timesteps: Int[Tensor, "B"],
+        condition: CaptionCondition,
+        views: Views,
+    ) -> Float[Tensor, "B 3 size size"]:
+        """The posterior mean E[x_0 | x_t]."""
+        if not len(noisy_latents) == len(condition) == len(views):
+            raise ValueError(
+                f"{len(noisy_latents)} latents need as many condition rows and views, "
+                f"got {len(condition)} and {len(views)}"
+            )
+        clean = torch.empty_like(noisy_latents)
+        for caption, rows in _rows_by_caption(condition).items():
+            of_rows = torch.tensor(rows, device=noisy_latents.device)
+            words = [condition.captions[row] and condition.captions[row].view_word for row in rows]
+            predict = self._from_camera if self._condition == "camera" and caption else self._from_set
+            clean[of_rows] = predict(
+                caption, words, noisy_latents[of_rows], timesteps[of_rows.to(timesteps.device)], views[of_rows]
+            )
+        return clean
+
+    def _from_set(
+        self,
+        caption: ToyboxCaption | None,
+        words: Sequence[str | None],
+        noisy: Float[Tensor, "B 3 size size"],
+        timesteps: Int[Tensor, "B"],
+        views: Views,
+    ) -> Float[Tensor, "B 3 size size"]:
+        known = self._images_of(caption, noisy.device)
+        is_member = None
+        if self._condition == "view_words" and any(words):
+            is_member = torch.stack([known.is_described_by(word) for word in words])
+        signal, sigma = self.schedule.signal_and_noise_scales(timesteps, noisy)
+        return known.distribution.posterior_mean(
+            noisy, views.background.to(noisy), signal.flatten(), sigma.flatten(), self._tau, is_member
+        )
+
+    def _from_camera(
+        self,
+        caption: ToyboxCaption,
+        words: Sequence[str | None],
+        noisy: Float[Tensor, "B 3 size size"],
+        timesteps: Int[Tensor, "B"],
+        views: Views,
+    ) -> Float[Tensor, "B 3 size size"]:
+        """The posterior given the camera, which decides the image; a view word adds nothing to it."""
+        cameras = views.cameras
+        if cameras.width != cameras.height:
+            raise ValueError(
+                f"the closed-form prior sees square images, not {cameras.width} x {cameras.height}; "
+                "set data.width equal to data.height"
+            )
+        scene = build_scene(caption).to(noisy.device)
+        rgba = trace(scene, cameras.to(noisy.device).resized(self._size, self._size))
+        image = 2 * composite(rgba, views.background.to(rgba)).movedim(-1, 1).to(noisy) - 1
+        signal, sigma = self.schedule.signal_and_noise_scales(timesteps, noisy)
+        share = signal * self._tau**2 / (sigma.square() + (signal * self._tau).square())
+        return image + share * (noisy - signal * image)
+
+    def _images_of(self, caption: ToyboxCaption | None, device: torch.device) -> "_KnownImages":
+        known = self._known.get(caption)
+        if known is None:
+            known = _KnownImages.learn(self._image_set_of(caption))
+        if known.distribution.device != device:
+            known = known.to(device)
+        self._known[caption] = known
+        return known
+
+
+@dataclass(frozen=True)
+class _KnownImages:
+    """An image set, ready to be compared with, and what each image is called."""
+
+    distribution: EmpiricalDistribution
+    directions: Int[Tensor, "N"]
+    """The `ViewDirection` of each image."""
+
+    @staticmethod
+    def learn(images: ImageSet) -> "_KnownImages":
+        return _KnownImages(
+            EmpiricalDistribution(images.rgba.float() / 255),
+            classify_views(images.elevation_deg, images.azimuth_deg),
+        )
+
+    def to(self, device: torch.device) -> "_KnownImages":
+        return _KnownImages(self.distribution.to(device), self.directions.to(device))
+
+    def is_described_by(self, word: str | None) -> Tensor:
+        """[N] True for the images that a view word describes; without a word, for all."""
+        if word is None:
+            return torch.ones_like(self.directions, dtype=torch.bool)
+        is_described = self.directions == ViewDirection[word.upper()]
+        if not is_described.any():
+            raise ValueError(f"the image set has no {word} view; raise the prior's num_images")
+        return is_described
+
+
+def _rows_by_caption(condition: CaptionCondition) -> dict[ToyboxCaption | None, list[int]]:
+    """Rows that share a caption, apart from its view word, are denoised together."""
+    groups: dict[ToyboxCaption | None, list[int]] = {}
+    for row, caption in enumerate(condition.captions):
+        groups.setdefault(caption and caption.without_view, []).append(row)
+    return groups

@@ -1,0 +1,56 @@
+"""The registered priors: from a configuration to a `DiffusionPrior`."""
+
+from dataclasses import dataclass
+
+from ..host import BaseObject, register
+from ..toybox.image_cache import cached_image_set
+from ..toybox.image_set import ImageSet, ImageSetRecipe, unconditional_captions
+from ..toybox.vocabulary import ToyboxCaption
+from .closed_form import ClosedFormPrior
+
+
+@register("splatdream-closed-form-prior")
+class RegisteredClosedFormPrior(BaseObject):
+    """Calling it gives the exact denoiser of the toybox's images of the prompt."""
+
+    @dataclass
+    class Config(BaseObject.Config):
+        condition: str = "view_words"
+        """What chooses the images: "view_blind" (the object alone), "view_words" (also the text's view word) or
+        "camera" (the exact camera, which amounts to a photometric fit)."""
+        tau: float = 0.0
+        """Standard deviation of the round Gaussian at each image, in latent units (pixels in [-1, 1])."""
+        size: int = 64
+        """Height and width of the images, pixels."""
+        num_images: int = 500
+        """Images of one caption, biased to the front like photos on the web."""
+        num_unconditional_images: int = 528
+        """Images of all the objects in all the colors, for the empty text; at least 176, one of each."""
+        seed: int = 0
+        """Of the directions that the images are taken from."""
+        camera_distance: float = 2.5
+        """Of the images, world units."""
+        fovy_deg: float = 49.1
+        """Vertical field of view of the images."""
+
+    cfg: Config
+
+    def configure(self) -> None:
+        self._prior = ClosedFormPrior(
+            self._image_set_of, condition=self.cfg.condition, tau=self.cfg.tau, size=self.cfg.size
+        )
+
+    def __call__(self) -> ClosedFormPrior:
+        return self._prior
+
+    def _image_set_of(self, caption: ToyboxCaption | None) -> ImageSet:
+        return cached_image_set(
+            ImageSetRecipe(
+                captions=unconditional_captions() if caption is None else (caption,),
+                num_images=self.cfg.num_unconditional_images if caption is None else self.cfg.num_images,
+                size=self.cfg.size,
+                seed=self.cfg.seed,
+                distance=self.cfg.camera_distance,
+                fovy_deg=self.cfg.fovy_deg,
+            )
+        )
