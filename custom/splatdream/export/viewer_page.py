@@ -9,6 +9,7 @@ N Gaussians.
 import base64
 import html
 import json
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
@@ -27,13 +28,28 @@ _ALPHA_THRESHOLD = 1 / 255
 _SH_STEPS = 511
 
 
+@dataclass(frozen=True)
+class ViewerCamera:
+    """Where the first view looks from: at the origin, upright."""
+
+    azimuth_deg: float = 0.0
+    """0 is the front."""
+    elevation_deg: float = 15.0
+    """Above zero is from above."""
+    distance: float = 2.5
+    """World units."""
+    fovy_deg: float = 49.1
+    """Field of view of the shorter side of the window."""
+
+
+FRONT_VIEW = ViewerCamera()
+"""The front, from slightly above."""
+
+
 def viewer_html(
     cloud: GaussianCloud,
     title: str,
-    azimuth_deg: float = 0.0,
-    elevation_deg: float = 15.0,
-    distance: float = 2.5,
-    fovy_deg: float = 49.1,
+    camera: ViewerCamera = FRONT_VIEW,
     background: Literal["white", "gray", "black"] = "white",
 ) -> str:
     """A page to turn the cloud round with mouse, fingers or keys; it asks the network for nothing.
@@ -41,10 +57,7 @@ def viewer_html(
     Args:
         cloud: what to show.
         title: shown as text, whatever it contains; for a generated asset its prompt.
-        azimuth_deg: where the first view looks from; 0 is the front.
-        elevation_deg: above zero is from above.
-        distance: from the origin, world units.
-        fovy_deg: field of view of the shorter side of the window.
+        camera: the first view, to which "Reset view" returns.
         background: the first of the three that a button goes through.
 
     Raises:
@@ -56,13 +69,7 @@ def viewer_html(
         "row_bytes": rows.shape[1],
         "sh_degree": cloud.sh_degree,
         "sh_scale": sh_scale,
-        "camera": {
-            "azimuth_deg": azimuth_deg,
-            "elevation_deg": elevation_deg,
-            "distance": distance,
-            "fovy_deg": fovy_deg,
-            "target": [0.0, 0.0, 0.0],
-        },
+        "camera": {**asdict(camera), "target": [0.0, 0.0, 0.0]},
         "background": background,
     }
     web = files(__package__) / "web"
@@ -83,14 +90,14 @@ def viewer_html(
     return pieces[0] + "".join(parts[name] + rest for name, rest in (piece.split("}}", 1) for piece in pieces[1:]))
 
 
-def write_viewer_html(path: str | Path, cloud: GaussianCloud, title: str) -> None:
-    """Writes `viewer_html` with its default view, whole or not at all.
+def write_viewer_html(path: str | Path, cloud: GaussianCloud, title: str, camera: ViewerCamera = FRONT_VIEW) -> None:
+    """Writes `viewer_html`, whole or not at all.
 
     Raises:
         ValueError: a value of the cloud is NaN or infinite.
         OSError: the file cannot be written.
     """
-    write_text(path, viewer_html(cloud, title))
+    write_text(path, viewer_html(cloud, title, camera))
 
 
 def _packed_rows(cloud: GaussianCloud) -> tuple[np.ndarray, float]:

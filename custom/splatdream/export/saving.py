@@ -1,0 +1,41 @@
+"""`save_*` methods for clouds, beside those that every system has for images and videos."""
+
+from collections.abc import Callable
+
+from ..gaussians.cloud import GaussianCloud
+from ..gaussians.ply import write_compressed_ply, write_ply
+from ..gaussians.splat_file import write_splat
+from .viewer_page import FRONT_VIEW, ViewerCamera, write_viewer_html
+
+
+class GaussianSaverMixin:
+    """For a system that has `get_save_path`; each method takes a name below the save folder and returns the path.
+
+    The exporter's outputs name these methods by their save type: ply, compressed_ply, splat, html.
+    """
+
+    get_save_path: Callable[[str], str]
+
+    def save_ply(self, filename: str, cloud: GaussianCloud) -> str:
+        """The PLY of 3DGS, every number as it is stored."""
+        path = self.get_save_path(filename)
+        write_ply(path, cloud)
+        return path
+
+    def save_compressed_ply(self, filename: str, cloud: GaussianCloud) -> str:
+        """A PLY about a quarter as large, with rounded numbers."""
+        path = self.get_save_path(filename)
+        write_compressed_ply(path, cloud)
+        return path
+
+    def save_splat(self, filename: str, cloud: GaussianCloud) -> str:
+        """The .splat of web viewers: 32 bytes a Gaussian, no higher harmonics."""
+        path = self.get_save_path(filename)
+        write_splat(path, cloud)
+        return path
+
+    def save_html(self, filename: str, cloud: GaussianCloud, title: str, camera: ViewerCamera = FRONT_VIEW) -> str:
+        """One page to turn the cloud round in a browser."""
+        path = self.get_save_path(filename)
+        write_viewer_html(path, cloud, title, camera)
+        return path
