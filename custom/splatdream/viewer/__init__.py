@@ -1,0 +1,1 @@
+"""Live view of a running optimization, and of a finished asset."""

@@ -1,0 +1,111 @@
+import sys
+import urllib.request
+
+import numpy as np
+import pytest
+import torch
+from splatdream.gaussians.cloud import GaussianCloud
+from splatdream.gaussians.ply import write_ply
+from splatdream.gaussians.spherical_harmonics import rgb_to_sh0
+from splatdream.gaussians.splat_file import write_splat
+from splatdream.viewer.asset import read_asset, view_asset
+from splatdream.viewer.live_view import LiveView
+
+
+def _cloud(count: int = 3) -> GaussianCloud:
+    return GaussianCloud(
+        means=torch.arange(3.0 * count).reshape(count, 3),
+        log_scales=torch.tensor([0.1, 0.2, 0.3]).log().repeat(count, 1),
+        # A quarter turn about z: the first axis of the Gaussian lies along y.
+        quats=torch.tensor([[0.5**0.5, 0.0, 0.0, 0.5**0.5]]).repeat(count, 1),
+        opacity_logits=torch.zeros(count),
+        sh0=rgb_to_sh0(torch.tensor([1.0, 0.5, 0.0])).repeat(count, 1)[:, None],
+        shN=torch.zeros(count, 0, 3),
+    )
+
+
+def _splats(view: LiveView):
+    return view._server.scene._handle_from_node_name["/gaussians"]
+
+
+@pytest.fixture
+def view():
+    pytest.importorskip("viser")
+    view = LiveView(port=18080, min_interval_s=0.0)
+    yield view
+    view.close()
+
+
+def test_the_page_is_served_on_loopback(view):
+    assert view.url.startswith("http://127.0.0.1:")
+    with urllib.request.urlopen(view.url, timeout=10) as answer:
+        assert answer.status == 200
+        assert b"<html" in answer.read(1000)
+
+
+def test_an_update_sends_centers_covariances_colors_and_opacities(view):
+    assert view.update(_cloud(), status="step 10")
+    handle = _splats(view)
+    np.testing.assert_allclose(handle.centers, np.arange(9.0).reshape(3, 3))
+    # Turned by 90 degrees about z, variances 0.1^2 and 0.2^2 change places.
+    np.testing.assert_allclose(handle.covariances[1], np.diag([0.04, 0.01, 0.09]), atol=1e-4)
+    np.testing.assert_allclose(handle.rgbs[2], [255, 128, 0], atol=1)
+    np.testing.assert_allclose(handle.opacities, 128, atol=1)
+
+
+def test_the_number_of_gaussians_may_change(view):
+    for count in (3, 7, 2):
+        view.update(_cloud(count))
+        assert len(_splats(view).centers) == count
+
+
+def test_updates_that_come_too_soon_are_skipped():
+    pytest.importorskip("viser")
+    now = 0.0
+    view = LiveView(port=18080, min_interval_s=0.5, clock=lambda: now)
+    try:
+        sent = []
+        for now in (0.0, 0.2, 0.49, 0.5, 0.9, 1.1):  # noqa: B007 - the clock reads it
+            sent.append(view.update(_cloud()))
+        assert sent == [True, False, False, True, False, True]
+    finally:
+        view.close()
+
+
+def test_a_port_in_use_gives_the_next_free_one(view):
+    other = LiveView(port=int(view.url.rsplit(":", 1)[1]))
+    try:
+        assert other.url != view.url
+    finally:
+        other.close()
+
+
+def test_without_viser_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "viser", None)
+    with pytest.raises(ImportError, match="pip install viser"):
+        LiveView()
+
+
+def test_a_saved_asset_is_shown(tmp_path):
+    pytest.importorskip("viser")
+    write_ply(tmp_path / "asset.ply", _cloud(5))
+    view = view_asset(tmp_path / "asset.ply", port=18080)
+    try:
+        assert len(_splats(view).centers) == 5
+    finally:
+        view.close()
+
+
+def test_plain_ply_and_splat_are_told_apart_by_their_suffix(tmp_path):
+    write_ply(tmp_path / "asset.PLY", _cloud(5))
+    write_splat(tmp_path / "asset.splat", _cloud(4))
+    assert len(read_asset(tmp_path / "asset.PLY")) == 5
+    assert len(read_asset(tmp_path / "asset.splat")) == 4
+
+
+def test_what_is_not_an_asset_is_one_sentence(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"there is no file .*nothing\.ply"):
+        read_asset(tmp_path / "nothing.ply")
+    (tmp_path / "asset.obj").write_text("")
+    with pytest.raises(ValueError, match=r"ends in '\.obj'; an asset to view is a \.ply or a \.splat file"):
+        read_asset(tmp_path / "asset.obj")
