@@ -1,0 +1,353 @@
+"""The rasterizer for CPUs: the same mathematics as `reference`, compiled by Numba, fast enough to optimize with.
+
+Two differentiable steps, as in gsplat: Gaussians to the screen (`_Project`), the screen to pixels (`_Composite`).
+Between them `means2d` is an ordinary tensor of the graph, so that densification can read its gradient.
+
+float32 only. The same inputs give the same bits whatever the number of threads (`torch.set_num_threads`).
+
+N Gaussians, C cameras, K spherical-harmonics coefficients a channel, D channels.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..gaussians.spherical_harmonics import evaluate_sh
+from . import numba_binning, numba_compositing, numba_compositing_backward, numba_image, numba_projection
+from .compilation import announce_compilation
+from .signature import check_arguments
+from .threads import run_in_ranges
+
+_GAUSSIANS_PER_PIECE = 512
+_ROWS_PER_PIECE = 64
+
+
+@dataclass(frozen=True)
+class _Projection:
+    """The arguments of the projection that are not tensors."""
+
+    width: int
+    height: int
+    near_plane: float
+    far_plane: float
+    radius_clip: float
+    eps2d: float
+
+
+class _Project(torch.autograd.Function):
+    """means, quats, scales -> means2d [C,N,2], conics [C,N,3], depths [C,N] and, without gradient, radii [C,N,2]."""
+
+    @staticmethod
+    def forward(ctx, means, quats, scales, log2_opacities, viewmats, Ks, settings):
+        C, N = len(viewmats), len(means)
+        means2d, conics = means.new_empty(C, N, 2), means.new_empty(C, N, 3)
+        depths = means.new_empty(C, N)
+        radii = torch.empty(C, N, 2, dtype=torch.int32)
+        inputs = [tensor.detach().numpy() for tensor in (means, quats, scales, log2_opacities, viewmats, Ks)]
+        outputs = [tensor.numpy() for tensor in (means2d, conics, depths, radii)]
+        s = settings
+        limits = [np.float32(x) for x in (s.near_plane, s.far_plane, s.radius_clip, s.eps2d)]
+        finite = []
+
+        def work(first: int, last: int) -> None:
+            finite.append(numba_projection.project(first, last, *inputs, s.width, s.height, *limits, *outputs))
+
+        run_in_ranges(work, N, _GAUSSIANS_PER_PIECE)
+        if not all(finite):
+            _raise_not_finite(means=means, quats=quats, scales=scales, viewmats=viewmats, Ks=Ks)
+        ctx.save_for_backward(means, quats, scales, viewmats, Ks, radii)
+        ctx.settings = settings
+        ctx.mark_non_differentiable(radii)
+        ctx.set_materialize_grads(True)
+        return means2d, conics, depths, radii
+
+    @staticmethod
+    def backward(ctx, grad_means2d, grad_conics, grad_depths, _):
+        means, quats, scales, viewmats, Ks, radii = ctx.saved_tensors
+        s = ctx.settings
+        inputs = [tensor.detach().numpy() for tensor in (means, quats, scales, viewmats, Ks)]
+        upstream = [tensor.contiguous().numpy() for tensor in (grad_means2d, grad_conics, grad_depths)]
+        gradients = [torch.empty_like(tensor) for tensor in (means, quats, scales)]
+        outputs = [tensor.numpy() for tensor in gradients]
+        eps2d = np.float32(s.eps2d)
+
+        def work(first: int, last: int) -> None:
+            numba_projection.project_backward(
+                first, last, *inputs, s.width, s.height, eps2d, radii.numpy(), *upstream, *outputs
+            )
+
+        run_in_ranges(work, len(means), _GAUSSIANS_PER_PIECE)
+        return *gradients, None, None, None, None
+
+
+@dataclass(frozen=True)
+class _Image:
+    """What the pixels should hold."""
+
+    width: int
+    height: int
+    render_mode: str
+    absgrad: bool
+
+    @property
+    def flags(self) -> tuple[bool, bool, bool]:
+        """Whether there are colors, a depth, and whether the depth is divided by alpha."""
+        return self.render_mode.startswith("RGB"), "D" in self.render_mode, self.render_mode.endswith("ED")
+
+
+class _Composite(torch.autograd.Function):
+    """Screen Gaussians -> images [C,H,W,D] and alphas [C,H,W,1]. colors: [N,3], or [C,N,3] by camera."""
+
+    @staticmethod
+    def forward(ctx, means2d, conics, depths, opacities, colors, backgrounds, radii, log2_opacities, image):
+        C, N, _ = means2d.shape
+        width, height = image.width, image.height
+        tiles_x, tiles_y = -(-width // numba_binning.TILE_WIDTH), -(-height // numba_binning.TILE_HEIGHT)
+        tiles = tiles_x * tiles_y
+        records = np.empty((C, N, numba_binning.RECORD_SIZE), np.float32)
+        ranks, counts = np.empty((C, N), np.int32), np.empty((C, tiles), np.int64)
+        num_drawn = np.empty(C, np.int64)
+        screen = [tensor.detach().numpy() for tensor in (means2d, conics, depths, radii)]
+        logs = log2_opacities.numpy()
+        by_camera = colors.detach().expand(C, N, 3).numpy()
+
+        def bin_cameras(first: int, last: int) -> None:
+            scratch = np.empty((4, N), np.uint32)
+            for c in range(first, last):
+                of_camera = (array[c] for array in screen)
+                num_drawn[c] = numba_binning.bin_camera(
+                    *of_camera, logs, by_camera[c], tiles_x, tiles_y, scratch, ranks[c], records[c], counts[c]
+                )
+
+        run_in_ranges(bin_cameras, C)
+        starts = np.zeros(C * tiles + 1, np.int64)
+        np.cumsum(counts.reshape(-1), out=starts[1:])
+        lists, reached = np.empty(starts[-1], np.int32), np.empty(C * tiles, np.int64)
+
+        def fill_tiles(first: int, last: int) -> None:
+            for c in range(first, last):
+                numba_binning.fill_tiles(
+                    records[c], num_drawn[c], tiles_x, tiles_y, starts[c * tiles : (c + 1) * tiles], lists
+                )
+
+        run_in_ranges(fill_tiles, C)
+        planes = np.empty((C, 5, height, width), np.float32)
+
+        def composite(first: int, last: int) -> None:
+            numba_compositing.composite_tiles(
+                first, last, width, height, tiles_x, records, starts, lists, reached, planes
+            )
+
+        run_in_ranges(composite, C * tiles)
+        has_rgb, has_depth, is_expected = image.flags
+        images = means2d.new_empty(C, height, width, 3 * has_rgb + has_depth)
+        alphas = means2d.new_empty(C, height, width, 1)
+        if backgrounds is None:
+            backgrounds = means2d.new_zeros(C, 3)
+
+        def finish(first: int, last: int) -> None:
+            numba_image.planes_to_images(
+                first,
+                last,
+                planes,
+                backgrounds.detach().numpy(),
+                has_rgb,
+                has_depth,
+                is_expected,
+                images.numpy(),
+                alphas.numpy(),
+            )
+
+        run_in_ranges(finish, C * height, _ROWS_PER_PIECE)
+        ctx.save_for_backward(means2d, conics, opacities, colors, backgrounds, alphas)
+        ctx.lists = (records, ranks, num_drawn, starts, lists, reached, planes)
+        ctx.image, ctx.tiles_x = image, tiles_x
+        return images, alphas
+
+    @staticmethod
+    def backward(ctx, grad_images, grad_alphas):
+        means2d, conics, opacities, colors, backgrounds, alphas = ctx.saved_tensors
+        records, ranks, num_drawn, starts, lists, reached, planes = ctx.lists
+        C, N, _ = means2d.shape
+        image, tiles = ctx.image, len(reached) // C
+        grad_images, grad_alphas = grad_images.contiguous(), grad_alphas.contiguous()
+        grad_planes = np.empty_like(planes)
+
+        def start(first: int, last: int) -> None:
+            numba_image.images_to_planes_backward(
+                first,
+                last,
+                planes,
+                backgrounds.detach().numpy(),
+                *image.flags,
+                grad_images.numpy(),
+                grad_alphas.numpy(),
+                grad_planes,
+            )
+
+        run_in_ranges(start, C * image.height, _ROWS_PER_PIECE)
+        moments = np.empty((len(lists), numba_compositing_backward.MOMENTS), np.float32)
+
+        def composite(first: int, last: int) -> None:
+            numba_compositing_backward.composite_tiles_backward(
+                first,
+                last,
+                image.width,
+                image.height,
+                ctx.tiles_x,
+                records,
+                starts,
+                lists,
+                reached,
+                planes,
+                grad_planes,
+                image.absgrad,
+                moments,
+            )
+
+        run_in_ranges(composite, C * tiles)
+        camera_moments = np.empty((C, N, numba_compositing_backward.MOMENTS), np.float32)
+
+        def sum_over_tiles(first: int, last: int) -> None:
+            for c in range(first, last):
+                numba_compositing_backward.sum_over_tiles(
+                    c, tiles, starts, lists, reached, moments, camera_moments[c, : num_drawn[c]]
+                )
+
+        run_in_ranges(sum_over_tiles, C)
+        screen = [torch.empty_like(means2d), torch.empty_like(conics), means2d.new_empty(C, N)]
+        grad_opacities, grad_colors = torch.empty_like(opacities), colors.new_empty(colors.shape)
+        absgrad = means2d.new_empty(C if image.absgrad else 0, N, 2)
+
+        def spread(first: int, last: int) -> None:
+            numba_compositing_backward.moments_to_gradients(
+                first,
+                last,
+                ranks,
+                camera_moments,
+                conics.detach().numpy(),
+                opacities.detach().numpy(),
+                *(tensor.numpy() for tensor in screen),
+                grad_opacities.numpy(),
+                grad_colors.view(-1, N, 3).numpy(),
+                absgrad.numpy(),
+            )
+
+        run_in_ranges(spread, N, _GAUSSIANS_PER_PIECE)
+        if image.absgrad:
+            means2d.absgrad = absgrad
+        grad_backgrounds = None
+        if ctx.needs_input_grad[5]:
+            grad_backgrounds = ((1 - alphas) * grad_images[..., :3]).sum(dim=(1, 2))
+        return *screen, grad_opacities, grad_colors, grad_backgrounds, None, None, None
+
+
+def rasterization(
+    means: Float[Tensor, "N 3"],
+    quats: Float[Tensor, "N 4"],
+    scales: Float[Tensor, "N 3"],
+    opacities: Float[Tensor, "N"],
+    colors: Float[Tensor, "N 3"] | Float[Tensor, "C N 3"] | Float[Tensor, "N K 3"],
+    viewmats: Float[Tensor, "C 4 4"],
+    Ks: Float[Tensor, "C 3 3"],
+    width: int,
+    height: int,
+    near_plane: float = 0.01,
+    far_plane: float = 1e10,
+    radius_clip: float = 0.0,
+    eps2d: float = 0.3,
+    sh_degree: int | None = None,
+    backgrounds: Float[Tensor, "C 3"] | None = None,
+    render_mode: str = "RGB",
+    absgrad: bool = False,
+) -> tuple[Float[Tensor, "C height width D"], Float[Tensor, "C height width 1"], dict]:
+    """Images of N Gaussians from C cameras; arguments and results are those of `gsplat.rasterization`.
+
+    Args:
+        quats: wxyz, any norm.
+        colors: RGB, or spherical-harmonics coefficients when sh_degree is given.
+        viewmats: world-to-camera, OpenCV axes.
+        Ks: intrinsics in pixels; the center of the top left pixel is (0.5, 0.5).
+        radius_clip: Gaussians whose radius on the screen is at most this, in pixels, are left out.
+        eps2d: added to the variances on the screen, pixels^2: no Gaussian is thinner than a pixel.
+        sh_degree: the active degree of the coefficients in `colors`.
+        render_mode: RGB, D (accumulated depth), ED (expected depth = D / alpha), RGB+D, RGB+ED; depth comes last.
+        absgrad: the backward pass leaves the sum over pixels of |gradient| in `info["means2d"].absgrad`.
+
+    Returns:
+        Images [C,H,W,D], alphas [C,H,W,1], and `info` with means2d [C,N,2] (it keeps its gradient), radii [C,N,2]
+        (pixels, 0 where a Gaussian is not drawn), depths [C,N], conics [C,N,3], width, height, n_cameras,
+        gaussian_ids (None: results are not packed).
+
+    Raises:
+        ValueError: an argument does not fit the others, or holds a NaN or an infinity; the message says where.
+        TypeError: a tensor is not float32 on the CPU.
+    """
+    tensors = {
+        "means": means,
+        "quats": quats,
+        "scales": scales,
+        "opacities": opacities,
+        "colors": colors,
+        "viewmats": viewmats,
+        "Ks": Ks,
+    }
+    if backgrounds is not None:
+        tensors["backgrounds"] = backgrounds
+    for name, tensor in tensors.items():
+        if tensor.dtype != torch.float32 or tensor.device.type != "cpu":
+            raise TypeError(
+                f"{name} is {tensor.dtype} on {tensor.device}; the CPU rasterizer takes float32 on the CPU "
+                "(backend 'reference' takes any floating type, 'gsplat' takes CUDA tensors)"
+            )
+    check_arguments(
+        means, quats, scales, opacities, colors, viewmats, Ks, width, height, sh_degree, backgrounds, render_mode
+    )
+    announce_compilation()
+    means, quats, scales, opacities, colors, viewmats, Ks = (
+        tensor.contiguous() for tensor in (means, quats, scales, opacities, colors, viewmats.detach(), Ks.detach())
+    )
+    log2_opacities = torch.log2(opacities.detach())
+    settings = _Projection(width, height, near_plane, far_plane, radius_clip, eps2d)
+    means2d, conics, depths, radii = _Project.apply(means, quats, scales, log2_opacities, viewmats, Ks, settings)
+    if means2d.requires_grad:
+        means2d.retain_grad()
+    if sh_degree is not None:
+        positions = torch.linalg.inv(viewmats)[:, None, :3, 3]
+        colors = (evaluate_sh(sh_degree, colors[None], means - positions) + 0.5).clamp(min=0)
+    images, alphas = _Composite.apply(
+        means2d,
+        conics,
+        depths,
+        opacities,
+        colors,
+        None if backgrounds is None else backgrounds.contiguous(),
+        radii,
+        log2_opacities,
+        _Image(width, height, render_mode, absgrad),
+    )
+    info = {
+        "means2d": means2d,
+        "radii": radii,
+        "depths": depths,
+        "conics": conics,
+        "width": width,
+        "height": height,
+        "n_cameras": len(viewmats),
+        "gaussian_ids": None,
+    }
+    return images, alphas, info
+
+
+def _raise_not_finite(**tensors: Tensor) -> None:
+    for name, tensor in tensors.items():
+        is_bad = ~torch.isfinite(tensor.detach()).reshape(len(tensor), -1).all(dim=1)
+        if is_bad.any():
+            rows = torch.nonzero(is_bad)[:, 0]
+            raise ValueError(
+                f"{name} has {len(rows)} rows with a NaN or an infinity, the first is row {int(rows[0])}; "
+                "lower the learning rate or look at what produced them"
+            )

@@ -1,0 +1,152 @@
+"""Numba kernels: which Gaussians touch which tile, in the order of depth.
+
+Tiles are large (TILE_WIDTH x TILE_HEIGHT pixels): a tile is one independent piece of work whose pixels fit in the
+innermost cache, not a filter. Which pixels of a tile a Gaussian reaches is found row by row when it is composited.
+
+N Gaussians, n of them drawn by a camera; rank = position in the order of depth.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from .numba_lanes import JIT_OPTIONS, LOG2_E
+from .signature import ALPHA_THRESHOLD
+
+TILE_WIDTH = 64
+TILE_HEIGHT = 16
+
+# A record is one cache line of float32: everything compositing needs to know of one Gaussian.
+RECORD_SIZE = 16
+(
+    CENTER_X,
+    CENTER_Y,
+    QUAD_XX,  # log2 alpha = QUAD_XX dx^2 + QUAD_XY dx dy + QUAD_YY dy^2 + LOG2_OPACITY
+    QUAD_XY,
+    QUAD_YY,
+    LOG2_OPACITY,
+    RED,
+    GREEN,
+    BLUE,
+    DEPTH,
+    REACH_Y,  # no pixel farther than this from CENTER_Y, in rows, is reached
+    ROW_SHIFT,  # the reached part of row dy is centered on CENTER_X + ROW_SHIFT dy,
+    ROW_SQUARE,  # and half as long as sqrt(ROW_SQUARE + ROW_SQUARE_SLOPE dy^2)
+    ROW_SQUARE_SLOPE,
+    REACH_X,
+) = range(15)
+
+LOG2_THRESHOLD = np.float32(math.log2(ALPHA_THRESHOLD))
+_QUAD_SCALE = np.float32(-0.5 * LOG2_E)
+_TWO = np.float32(2)
+_FOUR = np.float32(4)
+_HALF = np.float32(0.5)
+_RADIX_BITS = 11
+_BUCKETS = 1 << _RADIX_BITS
+
+
+@njit(**JIT_OPTIONS)
+def sort_by_depth(depths, radii, keys, ids, keys_swap, ids_swap, rank):
+    """Returns n and leaves the drawn Gaussians' ids in ids_swap[:n], nearest first; equal depths keep their order.
+
+    rank [N] becomes each Gaussian's position, -1 where it is not drawn. A radix sort: the bits of positive floats
+    order like integers.
+    """
+    histogram = np.zeros((3, _BUCKETS), np.int32)
+    mask = np.uint32(_BUCKETS - 1)
+    n = 0
+    for i in range(len(depths)):
+        rank[i] = -1
+        if radii[i, 0] > 0:
+            key = np.float32(depths[i]).view(np.uint32)
+            keys[n], ids[n] = key, i
+            for digit in range(3):
+                histogram[digit, (key >> np.uint32(_RADIX_BITS * digit)) & mask] += 1
+            n += 1
+    for digit in range(3):
+        start = 0
+        for bucket in range(_BUCKETS):
+            count = histogram[digit, bucket]
+            histogram[digit, bucket] = start
+            start += count
+        for i in range(n):
+            key = keys[i]
+            bucket = (key >> np.uint32(_RADIX_BITS * digit)) & mask
+            position = histogram[digit, bucket]
+            histogram[digit, bucket] = position + 1
+            keys_swap[position], ids_swap[position] = key, ids[i]
+        keys, keys_swap, ids, ids_swap = keys_swap, keys, ids_swap, ids
+    for position in range(n):
+        rank[ids[position]] = position
+    return n
+
+
+@njit(inline="always", **JIT_OPTIONS)
+def _tile_range(center, reach, tile_size, num_tiles):
+    """First and last+1 tile, along one axis, of the pixels within `reach` of `center`."""
+    first = int(max(math.floor((center - reach) / tile_size), 0.0))
+    last = int(min(math.floor((center + reach) / tile_size), num_tiles - 1.0))
+    return first, last + 1
+
+
+@njit(**JIT_OPTIONS)
+def write_records(ids, n, means2d, conics, depths, radii, log2_opacities, colors, records):
+    """Fills records [n,16] in the order of depth, from arrays in the order of the Gaussians."""
+    for position in range(n):
+        i = ids[position]
+        record = records[position]
+        a, b, c = conics[i, 0], conics[i, 1], conics[i, 2]
+        xx, xy, yy = _QUAD_SCALE * a, _TWO * _QUAD_SCALE * b, _QUAD_SCALE * c
+        record[CENTER_X], record[CENTER_Y] = means2d[i, 0], means2d[i, 1]
+        record[QUAD_XX], record[QUAD_XY], record[QUAD_YY] = xx, xy, yy
+        record[LOG2_OPACITY] = log2_opacities[i]
+        record[RED], record[GREEN], record[BLUE] = colors[i, 0], colors[i, 1], colors[i, 2]
+        record[DEPTH] = depths[i]
+        record[REACH_X], record[REACH_Y] = radii[i, 0], radii[i, 1]
+        # Where log2 alpha = threshold on row dy: a quadratic equation in dx.
+        record[ROW_SHIFT] = -_HALF * xy / xx
+        record[ROW_SQUARE] = (log2_opacities[i] - LOG2_THRESHOLD) / -xx
+        record[ROW_SQUARE_SLOPE] = (xy * xy - _FOUR * xx * yy) / (_FOUR * xx * xx)
+
+
+@njit(**JIT_OPTIONS)
+def count_tiles(records, n, tiles_x, tiles_y, counts):
+    """Fills counts [tiles_y * tiles_x]: how many Gaussians touch each tile."""
+    counts[:] = 0
+    for position in range(n):
+        record = records[position]
+        x0, x1 = _tile_range(record[CENTER_X], record[REACH_X], TILE_WIDTH, tiles_x)
+        y0, y1 = _tile_range(record[CENTER_Y], record[REACH_Y], TILE_HEIGHT, tiles_y)
+        for y in range(y0, y1):
+            for x in range(x0, x1):
+                counts[y * tiles_x + x] += 1
+
+
+@njit(**JIT_OPTIONS)
+def fill_tiles(records, n, tiles_x, tiles_y, starts, lists):
+    """Writes each tile's positions, nearest first, to lists[starts[tile]:]."""
+    ends = starts.copy()
+    for position in range(n):
+        record = records[position]
+        x0, x1 = _tile_range(record[CENTER_X], record[REACH_X], TILE_WIDTH, tiles_x)
+        y0, y1 = _tile_range(record[CENTER_Y], record[REACH_Y], TILE_HEIGHT, tiles_y)
+        for y in range(y0, y1):
+            for x in range(x0, x1):
+                tile = y * tiles_x + x
+                lists[ends[tile]] = position
+                ends[tile] += 1
+
+
+@njit(**JIT_OPTIONS)
+def bin_camera(
+    means2d, conics, depths, radii, log2_opacities, colors, tiles_x, tiles_y, scratch, rank, records, counts
+):
+    """One camera's Gaussians sorted into records and counted by tile; returns how many are drawn.
+
+    scratch: [4, N] uint32.
+    """
+    n = sort_by_depth(depths, radii, scratch[0], scratch[1], scratch[2], scratch[3], rank)
+    write_records(scratch[3], n, means2d, conics, depths, radii, log2_opacities, colors, records)
+    count_tiles(records, n, tiles_x, tiles_y, counts)
+    return n

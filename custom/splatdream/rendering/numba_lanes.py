@@ -1,0 +1,35 @@
+"""How the CPU kernels are compiled, and the arithmetic they share.
+
+Kernels work on LANES neighboring pixels of a row at once: the innermost loop always runs over exactly LANES
+elements without a branch, and LLVM turns it into vector instructions of whatever width the machine has.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+LANES = 16
+"""Pixels in an innermost loop: one AVX-512 register of float32, two of AVX2."""
+
+# No fast math in general: it would break the rounding trick of exp2.
+JIT_OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+
+LOG2_E = math.log2(math.e)
+
+# 2^f on [-0.5, 0.5] by a polynomial of degree 5, fitted for the smallest relative error.
+_P0, _P1, _P2, _P3, _P4, _P5 = (
+    np.float32(c) for c in (1.0000001, 0.69314694, 0.2402212, 0.05550713, 0.009675541, 0.0013276472)
+)
+_ROUND = np.float32(1.5 * 2**23)  # adding it rounds a float32 to an integer, kept in the low bits
+_EXPONENT_SHIFT = np.int32(23)
+
+
+@njit(inline="always", **{**JIT_OPTIONS, "fastmath": False})
+def exp2(x):
+    """2^x in float32 for x in [-126, 127], relative error below 3e-7; outside, garbage that must not be used."""
+    shifted = x + _ROUND
+    f = x - (shifted - _ROUND)
+    mantissa = ((((_P5 * f + _P4) * f + _P3) * f + _P2) * f + _P1) * f + _P0
+    exponent = np.float32(shifted).view(np.int32) << _EXPONENT_SHIFT
+    return np.int32(np.float32(mantissa).view(np.int32) + exponent).view(np.float32)
