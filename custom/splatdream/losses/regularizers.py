@@ -1,0 +1,69 @@
+"""What is asked of a cloud and of its pictures besides pleasing the prior.
+
+Names and formulas are those of threestudio-3dgs, so that its weights carry over. Sums over Gaussians, where it has them,
+give each Gaussian the same pull however many there are.
+
+N Gaussians, B views, H rows, W columns.
+"""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..gaussians.cloud import GaussianCloud
+
+
+def position_loss(means: Float[Tensor, "N 3"]) -> Float[Tensor, ""]:
+    """Mean distance from the origin, world units: holds the cloud together."""
+    return means.norm(dim=-1).mean()
+
+
+def opacity_loss(opacities: Float[Tensor, "N"], scales: Float[Tensor, "N 3"]) -> Float[Tensor, ""]:
+    """Sum of opacities, each times the norm of its scales (taken as a constant): large ghosts fade first."""
+    return (opacities * scales.detach().norm(dim=-1)).sum()
+
+
+def scale_loss(scales: Float[Tensor, "N 3"]) -> Float[Tensor, ""]:
+    """Sum of all scales, world units: keeps Gaussians small."""
+    return scales.sum()
+
+
+def total_variation(images: Float[Tensor, "B H W C"]) -> Float[Tensor, ""]:
+    """Twice the mean square difference of vertical and of horizontal neighbors."""
+    vertical = images[:, 1:] - images[:, :-1]
+    horizontal = images[:, :, 1:] - images[:, :, :-1]
+    return 2 * (vertical.square().mean() + horizontal.square().mean())
+
+
+REGULARIZERS: dict[str, Callable[[GaussianCloud, Mapping[str, Tensor]], Tensor]] = {
+    "position": lambda cloud, rendered: position_loss(cloud.means),
+    "opacity": lambda cloud, rendered: opacity_loss(cloud.opacities, cloud.scales),
+    "scales": lambda cloud, rendered: scale_loss(cloud.scales),
+    "tv_loss": lambda cloud, rendered: total_variation(rendered["comp_rgb"]),
+    "depth_tv_loss": lambda cloud, rendered: total_variation(rendered["comp_depth"]),
+}
+"""By name; the weight of `name` is `system.loss.lambda_<name>` in a YAML."""
+
+
+def regularization(
+    cloud: GaussianCloud, rendered: Mapping[str, Tensor], weights: Mapping[str, float]
+) -> Float[Tensor, ""]:
+    """The weighted sum of the regularizers; a constant 0 when all weights are 0.
+
+    Args:
+        rendered: the output of a renderer, with comp_rgb [B, H, W, 3] and comp_depth [B, H, W, 1].
+        weights: by name of the regularizer.
+
+    Raises:
+        ValueError: a weight belongs to no regularizer.
+    """
+    unknown = sorted(set(weights) - set(REGULARIZERS))
+    if unknown:
+        raise ValueError(f"no regularizer is called {unknown[0]}; there are {', '.join(REGULARIZERS)}")
+    total = torch.zeros((), device=cloud.means.device)
+    for name, weight in weights.items():
+        if weight != 0:
+            total = total + weight * REGULARIZERS[name](cloud, rendered)
+    return total
