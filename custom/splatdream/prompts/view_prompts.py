@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..cameras.batch import CameraBatch
 from .directions import ViewDirection, ViewThresholds, classify_views
+from .perp_neg import PerpNegTerms, perp_neg_terms
 from .wording import describe_view
 
 
@@ -29,24 +30,48 @@ class ViewPrompts:
 
     @property
     def texts(self) -> list[str]:
-        """Every text of the run, in the order in which `rows` counts: four directions, no direction, negative."""
-        return [*(self.view_texts[direction] for direction in ViewDirection), self.prompt, self.negative_prompt]
+        """Every text of the run, in the order in which `rows` counts: the directions, no direction, negative, empty."""
+        return [*(self.view_texts[direction] for direction in ViewDirection), self.prompt, self.negative_prompt, ""]
 
     def rows(self, cameras: CameraBatch) -> Int[Tensor, "B"]:
         """For every camera the row of `texts` that describes what it sees."""
         if not self.is_view_dependent:
-            return torch.full((len(cameras),), len(ViewDirection), dtype=torch.long)
+            return self.plain_rows(cameras)
         return classify_views(cameras.elevation_deg.cpu(), cameras.azimuth_deg.cpu(), self.thresholds)
+
+    def plain_rows(self, cameras: CameraBatch) -> Int[Tensor, "B"]:
+        """For every camera the row of the prompt without a view word."""
+        return torch.full((len(cameras),), len(ViewDirection), dtype=torch.long)
 
     def negative_rows(self, cameras: CameraBatch) -> Int[Tensor, "B"]:
         """For every camera the row of `texts` that stands for no prompt in classifier-free guidance."""
         return torch.full((len(cameras),), len(ViewDirection) + 1, dtype=torch.long)
+
+    def empty_rows(self, cameras: CameraBatch) -> Int[Tensor, "B"]:
+        """For every camera a row of the empty text; that of the negative prompt when it is empty."""
+        if not self.negative_prompt:
+            return self.negative_rows(cameras)
+        return torch.full((len(cameras),), len(ViewDirection) + 2, dtype=torch.long)
+
+    def perp_neg_terms(self, cameras: CameraBatch) -> PerpNegTerms:
+        """For every camera the rows of `texts` that Perp-Neg mixes and those that it pushes away from.
+
+        Raises:
+            ValueError: the texts do not depend on the view.
+        """
+        if not self.is_view_dependent:
+            raise ValueError(
+                "Perp-Neg weighs view-dependent texts against each other; "
+                "set system.prompt_processor.is_view_dependent: true"
+            )
+        return perp_neg_terms(cameras.elevation_deg.cpu(), cameras.azimuth_deg.cpu(), self.thresholds)
 
 
 def make_view_prompts(
     prompt: str,
     negative_prompt: str = "",
     manual_texts: Mapping[ViewDirection, str] | None = None,
+    debiased_prompts: Mapping[ViewDirection, str] | None = None,
     style: str = "suffix",
     is_view_dependent: bool = True,
     thresholds: ViewThresholds = ViewThresholds(),  # noqa: B008 - frozen
@@ -55,11 +80,13 @@ def make_view_prompts(
 
     Args:
         manual_texts: texts written by hand for some directions; they replace the worded ones.
+        debiased_prompts: what is worded in place of the prompt, by direction; see `debias_prompt`.
         style: see `describe_view`.
     """
     if not prompt.strip():
         raise ValueError("the prompt is empty; set system.prompt_processor.prompt, e.g. 'an orange cat'")
-    worded = {direction: describe_view(prompt, direction, style) for direction in ViewDirection}
+    bare = dict.fromkeys(ViewDirection, prompt) | dict(debiased_prompts or {})
+    worded = {direction: describe_view(bare[direction], direction, style) for direction in ViewDirection}
     return ViewPrompts(
         prompt=prompt,
         negative_prompt=negative_prompt,
