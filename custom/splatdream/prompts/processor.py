@@ -1,8 +1,9 @@
 """The registered prompt processor: from a configuration to the texts of a run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..host import BaseObject, register
+from .debiasing import MaskedLanguageModel, debias_prompt
 from .directions import ViewDirection, ViewThresholds
 from .library import resolve_prompt
 from .view_prompts import ViewPrompts, make_view_prompts
@@ -36,6 +37,11 @@ class PromptProcessor(BaseObject):
         """Back within this azimuth of 180."""
         overhead_threshold_deg: float = 60.0
         """Overhead above this elevation."""
+        debiasing_model: str = ""
+        """Folder or hub id of a masked language model (`bert-base-uncased`) that removes words that contradict a view
+        from the text of that view; empty: no debiasing."""
+        debiasing_words: list[int] = field(default_factory=list)
+        """Words of the prompt, counted from 0, that debiasing may remove; empty: any."""
 
     cfg: Config
 
@@ -46,10 +52,12 @@ class PromptProcessor(BaseObject):
             ViewDirection.BACK: self.cfg.prompt_back,
             ViewDirection.OVERHEAD: self.cfg.prompt_overhead,
         }
+        prompt = resolve_prompt(self.cfg.prompt)
         self._prompts = make_view_prompts(
-            prompt=resolve_prompt(self.cfg.prompt),
+            prompt=prompt,
             negative_prompt=self.cfg.negative_prompt,
             manual_texts={direction: text for direction, text in manual.items() if text},
+            debiased_prompts=self._debiased(prompt),
             style=self.cfg.view_wording,
             is_view_dependent=self.cfg.is_view_dependent,
             thresholds=ViewThresholds(
@@ -59,3 +67,9 @@ class PromptProcessor(BaseObject):
 
     def __call__(self) -> ViewPrompts:
         return self._prompts
+
+    def _debiased(self, prompt: str) -> dict[ViewDirection, str]:
+        if not self.cfg.debiasing_model:
+            return {}
+        model = MaskedLanguageModel(self.cfg.debiasing_model)
+        return debias_prompt(prompt, model, list(self.cfg.debiasing_words) or None)
