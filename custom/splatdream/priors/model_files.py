@@ -1,0 +1,216 @@
+"""Finding the files of a model: in a local folder, in the hub's cache, or, unless offline, on the hub.
+
+The only file that talks to the hub. What it returns is loaded as data; no code of a repository runs.
+"""
+
+import functools
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .model_ids import HubModel, candidates, missing_model_message
+
+STABLE_DIFFUSION_PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
+"""Folders of a pipeline in diffusers layout that a prior reads."""
+
+_WEIGHT_STEMS = ("diffusion_pytorch_model", "model", "pytorch_model")
+_HALF_PARTS = ("unet", "vae")  # texts are encoded in float32, once
+_TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """Where a model was found."""
+
+    name: str
+    """The name that was asked for."""
+    model_id: str
+    """The hub id, or the local path."""
+    revision: str | None
+    """Commit on the hub; None for a local path, whose identity is the hashes of its files."""
+    path: Path
+    """A folder in diffusers layout, or one checkpoint file."""
+    parts: tuple[str, ...]
+    """The folders of the pipeline that are read."""
+    prefers_half: bool = False
+    """Read fp16 weights of the networks where there are any."""
+
+    def hashes(self, parts: Sequence[str] | None = None) -> dict[str, str]:
+        """SHA-256 of the files that are read, by their path inside the folder; seconds for a large model."""
+        if self.path.is_file():
+            return {self.path.name: file_sha256(self.path)}
+        names = [path.relative_to(self.path).as_posix() for path in self.path.glob("*/*") if path.is_file()]
+        chosen = choose_files(names, self.parts if parts is None else parts, self.prefers_half)
+        return {name: file_sha256(self.path / name) for name in chosen}
+
+    def variant(self, part: str) -> str | None:
+        """What diffusers and transformers call the chosen weights of a part: "fp16" or None for the plain files."""
+        names = [path.name for path in (self.path / part).iterdir()]
+        weights = _preferred_weights(names, self.prefers_half and part in _HALF_PARTS)
+        return "fp16" if weights and ".fp16." in weights else None
+
+    def manifest(self) -> dict[str, object]:
+        """What a run's record has to say about the files."""
+        return {"model": self.name, "model_id": self.model_id, "revision": self.revision, "files": self.hashes()}
+
+
+class Hub:
+    """The Hugging Face hub and its cache on this machine."""
+
+    def __init__(self, cache_dir: Path | str | None = None) -> None:
+        """`cache_dir`: None for the usual one (HF_HOME)."""
+        self._cache_dir = cache_dir
+
+    @property
+    def is_offline(self) -> bool:
+        """True when HF_HUB_OFFLINE forbids to use the network."""
+        from huggingface_hub import constants
+
+        return bool(constants.HF_HUB_OFFLINE)
+
+    def cached(self, model: HubModel, revision: str | None) -> Path:
+        """The cached file, or the folder of the cached snapshot; raises what the hub library raises."""
+        return self._download(model, revision, files=None, local_files_only=True)
+
+    def download(self, model: HubModel, revision: str | None, parts: Sequence[str], prefers_half: bool) -> Path:
+        """The same after fetching what is missing."""
+        if model.filename:
+            return self._download(model, revision, files=None, local_files_only=False)
+        from huggingface_hub import HfApi
+
+        siblings = HfApi().model_info(model.repo_id, revision=revision).siblings or []
+        files = choose_files([sibling.rfilename for sibling in siblings], parts, prefers_half)
+        return self._download(model, revision, files, local_files_only=False)
+
+    def _download(self, model: HubModel, revision: str | None, files: list[str] | None, local_files_only: bool) -> Path:
+        from huggingface_hub import hf_hub_download, snapshot_download
+
+        common = {"revision": revision, "cache_dir": self._cache_dir, "local_files_only": local_files_only}
+        if model.filename:
+            return Path(hf_hub_download(model.repo_id, model.filename, **common))
+        return Path(snapshot_download(model.repo_id, allow_patterns=files, **common))
+
+
+def locate_model(
+    name: str,
+    parts: Sequence[str] = STABLE_DIFFUSION_PARTS,
+    revision: str | None = None,
+    is_offline: bool = False,
+    prefers_half: bool = False,
+    hub: Hub | None = None,
+) -> ModelFiles:
+    """The files of a model, downloaded when they have to be.
+
+    A copy that is already on the machine is preferred to the first of the list that would have to be downloaded.
+
+    Args:
+        name: a local path, a short name (model_ids.py), a hub id, or `owner/repository:file`.
+        parts: folders of the pipeline that are needed.
+        prefers_half: take fp16 weights where the repository has them.
+
+    Raises:
+        FileNotFoundError: not found; one message with everything that was tried and what to do.
+        ValueError: `name` cannot be the name of a model.
+    """
+    local = Path(name).expanduser()
+    if local.exists():
+        missing = missing_parts(local, parts)
+        if missing:
+            raise FileNotFoundError(
+                f"the folder {local} is not a complete model in diffusers layout: it lacks {', '.join(missing)}"
+            )
+        return ModelFiles(name, str(local.resolve()), None, local.resolve(), tuple(parts), prefers_half)
+
+    hub = hub or Hub()
+    is_offline = is_offline or hub.is_offline
+    places: list[tuple[str, Callable[[HubModel], Path]]] = [("cache", lambda model: hub.cached(model, revision))]
+    if not is_offline:
+        places.append(("hub", lambda model: hub.download(model, revision, parts, prefers_half)))
+    tried: list[tuple[str, str]] = []
+    for place, find in places:
+        for model in candidates(name):
+            try:
+                path = find(model)
+            except Exception as error:  # no network, gone, gated, ...: told in the message, and the next one is tried
+                first_line = (str(error).strip().splitlines() or [""])[0]
+                reason = "not on this machine" if place == "cache" else f"{type(error).__name__}: {first_line}"
+                tried.append((f"{model.name} ({place})", reason))
+                continue
+            missing = missing_parts(path, parts)
+            if not missing:
+                return ModelFiles(name, model.name, _commit(path), path, tuple(parts), prefers_half)
+            tried.append((f"{model.name} ({place})", f"it lacks {', '.join(missing)}"))
+    raise FileNotFoundError(missing_model_message(name, tried, is_offline))
+
+
+def choose_files(names: Iterable[str], parts: Sequence[str], prefers_half: bool) -> list[str]:
+    """The files of a repository that a prior reads: configurations, tokenizer tables, one set of weights a part.
+
+    Repositories hold the same weights several times; safetensors come before .bin, and of these the full precision
+    unless `prefers_half`.
+    """
+    by_part: dict[str, list[str]] = {part: [] for part in parts}
+    for name in sorted(names):
+        part, _, file = name.partition("/")
+        if part in by_part and file and "/" not in file:
+            by_part[part].append(file)
+    chosen = []
+    for part, files in by_part.items():
+        tables = [file for file in files if file.endswith((".json", ".txt"))]
+        weights = _preferred_weights(files, prefers_half and part in _HALF_PARTS)
+        chosen += [f"{part}/{file}" for file in [*tables, *([weights] if weights else [])]]
+    return chosen
+
+
+def missing_parts(path: Path, parts: Sequence[str]) -> list[str]:
+    """What a model lacks. A single checkpoint file lacks nothing: what is in it is seen when it is read."""
+    if path.is_file():
+        return []
+    missing = []
+    for part in parts:
+        files = {file.name for file in (path / part).iterdir()} if (path / part).is_dir() else set()
+        if part == "tokenizer":
+            is_there = any(file in files for file in _TOKENIZER_FILES)
+        elif part == "scheduler":
+            is_there = "scheduler_config.json" in files
+        else:
+            is_there = "config.json" in files and _preferred_weights(sorted(files), False) is not None
+        if not is_there:
+            missing.append(part)
+    return missing
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's content. The hub's cache names large files by it, which saves reading them."""
+    resolved = path.resolve()
+    if resolved.parent.name == "blobs" and re.fullmatch("[0-9a-f]{64}", resolved.name):
+        return resolved.name
+    stat = resolved.stat()
+    return _read_sha256(resolved, stat.st_size, stat.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=256)
+def _read_sha256(path: Path, _size: int, _mtime_ns: int) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 22):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _preferred_weights(files: Sequence[str], prefers_half: bool) -> str | None:
+    middles = (".fp16", "") if prefers_half else ("", ".fp16")
+    for suffix in (".safetensors", ".bin"):
+        for middle in middles:
+            for stem in _WEIGHT_STEMS:
+                if f"{stem}{middle}{suffix}" in files:
+                    return f"{stem}{middle}{suffix}"
+    return None
+
+
+def _commit(path: Path) -> str | None:
+    """The commit of a file or folder in the hub's cache: .../snapshots/<commit>/..."""
+    names = path.parts
+    return names[names.index("snapshots") + 1] if "snapshots" in names[:-1] else None

