@@ -1,0 +1,62 @@
+"""A folder of encoded texts, so that the text encoder need not be loaded for a text that was seen before.
+
+One safetensors file a text, named by the hash of what determines its content.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+import warnings
+from pathlib import Path
+
+from torch import Tensor
+
+
+class ConditionCache:
+    """Tensors by (encoder, revision, text). Safe for several processes; a damaged entry counts as absent."""
+
+    def __init__(self, folder: Path | str) -> None:
+        """The folder is made when the first text is stored."""
+        self.folder = Path(folder).expanduser()
+
+    def path(self, encoder: str, revision: str, text: str) -> Path:
+        """The file of an entry, whether it exists or not."""
+        key = json.dumps([encoder, revision, text]).encode()
+        return self.folder / f"{hashlib.sha256(key).hexdigest()}.safetensors"
+
+    def load(self, encoder: str, revision: str, text: str) -> dict[str, Tensor] | None:
+        """The stored tensors, or None: never stored, damaged, or of something else."""
+        from safetensors import SafetensorError, safe_open
+
+        path = self.path(encoder, revision, text)
+        if not path.is_file():
+            return None
+        try:
+            with safe_open(path, framework="pt") as file:
+                if file.metadata() != _metadata(encoder, revision, text):
+                    return None
+                return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        except (SafetensorError, OSError):
+            return None  # the caller encodes the text again and replaces the file
+
+    def save(self, encoder: str, revision: str, text: str, tensors: dict[str, Tensor]) -> None:
+        """Stores tensors in one atomic step. A folder that cannot be written costs a warning, not the run."""
+        from safetensors.torch import save
+
+        content = save(tensors, metadata=_metadata(encoder, revision, text))
+        temporary = None
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=self.folder, suffix=".partial", delete=False) as file:
+                temporary = file.name
+                file.write(content)
+            os.replace(temporary, self.path(encoder, revision, text))
+        except OSError as error:
+            if temporary is not None:
+                Path(temporary).unlink(missing_ok=True)
+            warnings.warn(f"an encoded text was not cached in {self.folder}: {error}", stacklevel=2)
+
+
+def _metadata(encoder: str, revision: str, text: str) -> dict[str, str]:
+    return {"encoder": encoder, "revision": revision, "text": text}
