@@ -1,0 +1,193 @@
+"""What Stable Diffusion and MVDream share: texts, the image autoencoder, precision, and what the network predicts.
+
+B views, latents with 4 channels and an eighth of the image's side (h, w).
+"""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from .base import Condition, DiffusionPrior, Views
+from .clip_texts import ClipTexts, TextCondition
+from .model_files import ModelFiles
+from .noise_schedule import NoiseSchedule
+
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """How the networks run; none of it changes what they compute, but for rounding."""
+
+    dtype: str = "auto"
+    """auto (float16 on CUDA, float32 elsewhere), float32, float16 or bfloat16."""
+    vae_slicing: bool = False
+    """Encode and decode one image at a time: less memory, a little slower."""
+    vae_checkpointing: bool = False
+    """Compute the image encoder again in the backward pass instead of keeping its activations."""
+    channels_last: bool = True
+    """Memory format of the convolutions on CUDA."""
+    compile: bool = False
+    """torch.compile the denoiser: minutes at the first step, then faster on CUDA."""
+
+    def __post_init__(self) -> None:
+        if self.dtype != "auto" and self.dtype not in DTYPES:
+            raise ValueError(f"dtype '{self.dtype}' must be auto, {', '.join(DTYPES)}")
+
+    def dtype_on(self, device: torch.device) -> torch.dtype:
+        """The precision of the networks on that device."""
+        if self.dtype == "auto":
+            return torch.float16 if device.type == "cuda" else torch.float32
+        return DTYPES[self.dtype]
+
+
+class LatentDiffusionPrior(DiffusionPrior):
+    """A denoiser of autoencoder latents, told what to denoise by CLIP texts.
+
+    The networks go to the device of the images or latents that they are given, and stay there.
+
+    Attributes:
+        files: where the weights came from.
+        unet: the denoiser (diffusers' UNet2DConditionModel), frozen.
+        vae: the autoencoder (diffusers' AutoencoderKL), frozen.
+        image_size: side in pixels of the images that the denoiser was trained on.
+    """
+
+    def __init__(
+        self,
+        files: ModelFiles,
+        unet: nn.Module,
+        vae: nn.Module,
+        texts: ClipTexts,
+        schedule: NoiseSchedule,
+        prediction_type: str,
+        image_size: int,
+        options: NetworkOptions,
+    ) -> None:
+        if prediction_type not in PREDICTION_TYPES:
+            raise ValueError(f"prediction type '{prediction_type}' must be one of {', '.join(PREDICTION_TYPES)}")
+        self.files = files
+        self.schedule = schedule
+        self.unet = unet.eval().requires_grad_(False)
+        self.vae = vae.eval().requires_grad_(False)
+        self.image_size = image_size
+        self.prediction_type = prediction_type
+        self._texts = texts
+        self._options = options
+        self._device: torch.device | None = None
+        if options.compile:
+            self.unet.compile()
+
+    def manifest(self) -> dict[str, object]:
+        """What a run's record has to say about this prior: plain values only."""
+        placed = {} if self._device is None else {"dtype": str(self.unet.dtype).removeprefix("torch.")}
+        return {
+            **self.files.manifest(),
+            "prediction_type": self.prediction_type,
+            "image_size": self.image_size,
+            "text_encoder_revision": self._texts.revision,
+            **placed,
+        }
+
+    def encode_texts(self, texts: Sequence[str]) -> TextCondition:
+        """One row a text, see `ClipTexts.encode`."""
+        embeddings = self._texts.encode(texts)
+        if self._device is not None:
+            embeddings = embeddings.to(self._device, self.unet.dtype)
+        return TextCondition(embeddings)
+
+    def encode_images(self, rgb: Float[Tensor, "B H W 3"]) -> Float[Tensor, "B 4 h w"]:
+        """The means of the latents, scaled as the denoiser expects; bilinear resizing, antialiased when it shrinks.
+
+        The mean and not a sample: a step draws no noise but that of its timestep.
+        """
+        height, width = rgb.shape[1:3]
+        if height != width:
+            raise ValueError(
+                f"the images are {width} x {height}; this prior looks at squares, set data.width to data.height"
+            )
+        self._place(rgb.device)
+        images = resized(rgb.movedim(-1, 1), self.image_size)
+        images = self._network_input(2 * images - 1, self.vae)
+        latents = torch.cat([self._encode(part) for part in self._slices(images)])
+        return latents.to(rgb.dtype) * self.vae.config.scaling_factor
+
+    def decode_latents(self, latents: Float[Tensor, "B 4 h w"]) -> Float[Tensor, "B H W 3"]:
+        """Images in [0, 1] of the prior's own resolution. No step of a distillation needs it."""
+        self._place(latents.device)
+        scaled = self._network_input(latents / self.vae.config.scaling_factor, self.vae)
+        images = torch.cat([self.vae.decode(part).sample for part in self._slices(scaled)])
+        return (images.to(latents.dtype) / 2 + 0.5).clamp(0, 1).movedim(1, -1)
+
+    def predict_noise(
+        self,
+        noisy_latents: Float[Tensor, "B 4 h w"],
+        timesteps: Int[Tensor, "B"],
+        condition: Condition,
+        views: Views,
+    ) -> Float[Tensor, "B 4 h w"]:
+        """See `DiffusionPrior.predict_noise`."""
+        if not isinstance(condition, TextCondition):
+            raise TypeError(f"a condition of type {type(condition).__name__} was made by another prior")
+        self._place(noisy_latents.device)
+        output = self._denoise(
+            self._network_input(noisy_latents, self.unet),
+            timesteps.to(noisy_latents.device),
+            condition.embeddings.to(noisy_latents.device, self.unet.dtype),
+            views,
+        ).to(noisy_latents.dtype)
+        if self.prediction_type == "v_prediction":
+            return self.schedule.noise_from_velocity(noisy_latents, output, timesteps)
+        if self.prediction_type == "sample":
+            return self.schedule.noise_from_clean(noisy_latents, output, timesteps)
+        return output
+
+    @abstractmethod
+    def _denoise(
+        self,
+        noisy_latents: Float[Tensor, "B 4 h w"],
+        timesteps: Int[Tensor, "B"],
+        embeddings: Float[Tensor, "B L C"],
+        views: Views,
+    ) -> Float[Tensor, "B 4 h w"]:
+        """What the network says, in its own parametrization and precision."""
+
+    def _place(self, device: torch.device) -> None:
+        if self._device == device:
+            return
+        dtype = self._options.dtype_on(device)
+        is_channels_last = self._options.channels_last and device.type == "cuda"
+        memory_format = torch.channels_last if is_channels_last else torch.preserve_format
+        for network in (self.unet, self.vae):
+            network.to(device=device, dtype=dtype, memory_format=memory_format)
+        self._device = device
+
+    def _network_input(self, images: Tensor, network: nn.Module) -> Tensor:
+        is_channels_last = self._options.channels_last and images.device.type == "cuda"
+        memory_format = torch.channels_last if is_channels_last else torch.contiguous_format
+        return images.to(network.dtype).contiguous(memory_format=memory_format)
+
+    def _slices(self, images: Tensor) -> Sequence[Tensor]:
+        return images.split(1 if self._options.vae_slicing else len(images))
+
+    def _encode(self, images: Tensor) -> Tensor:
+        def means(images: Tensor) -> Tensor:
+            return self.vae.encode(images).latent_dist.mean
+
+        if self._options.vae_checkpointing and images.requires_grad:
+            return torch.utils.checkpoint.checkpoint(means, images, use_reentrant=False)
+        return means(images)
+
+
+def resized(images: Float[Tensor, "B C H H"], side: int) -> Float[Tensor, "B C {side} {side}"]:
+    """Square images of another size: bilinear, averaging when it shrinks, so that every pixel gets a gradient."""
+    if images.shape[-1] == side:
+        return images
+    return nn.functional.interpolate(
+        images, size=(side, side), mode="bilinear", align_corners=False, antialias=images.shape[-1] > side
+    )

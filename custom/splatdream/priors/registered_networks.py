@@ -1,0 +1,86 @@
+"""The priors made of large networks, by their registered names."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..host import BaseObject, info, register
+from .condition_cache import ConditionCache
+from .latent_diffusion import LatentDiffusionPrior, NetworkOptions
+from .stable_diffusion import StableDiffusionPrior, load_stable_diffusion
+
+
+class NetworkPrior(BaseObject):
+    """What the registered classes below have in common. Call it for the prior."""
+
+    @dataclass
+    class Config(BaseObject.Config):
+        model: str = ""
+        """Short name (sd21-base, sd15, ...), hub id, or folder in diffusers layout; docs/priors.md."""
+        revision: str = ""
+        """Commit, tag or branch on the hub; empty for the newest. The one that was loaded is in the manifest."""
+        offline: bool = False
+        """Never use the network; HF_HUB_OFFLINE=1 does the same for every run."""
+        image_size: int = 0
+        """Side in pixels at which the network looks at an image; 0 for the one that it was trained on."""
+        dtype: str = "auto"
+        """auto (float16 on CUDA, float32 elsewhere), float32, float16 or bfloat16."""
+        vae_slicing: bool = False
+        """Encode one image at a time."""
+        vae_checkpointing: bool = False
+        """Encode again in the backward pass instead of keeping activations."""
+        channels_last: bool = True
+        """Memory format of convolutions on CUDA."""
+        compile: bool = False
+        """torch.compile the denoiser."""
+        cache_texts: bool = True
+        """Keep encoded texts in ~/.cache/splatdream/texts, or in SPLATDREAM_CACHE."""
+
+    cfg: Config
+
+    def options(self) -> NetworkOptions:
+        return NetworkOptions(
+            dtype=self.cfg.dtype,
+            vae_slicing=self.cfg.vae_slicing,
+            vae_checkpointing=self.cfg.vae_checkpointing,
+            channels_last=self.cfg.channels_last,
+            compile=self.cfg.compile,
+        )
+
+    def text_cache(self) -> ConditionCache | None:
+        return ConditionCache(cache_folder() / "texts") if self.cfg.cache_texts else None
+
+    def announce(self, prior: LatentDiffusionPrior) -> None:
+        """Say which weights were taken: a short name stands for several places."""
+        info(f"{self.cfg.model}: {prior.files.model_id}, revision {prior.files.revision or 'local'}")
+
+
+@register("splatdream-stable-diffusion-prior")
+class RegisteredStableDiffusionPrior(NetworkPrior):
+    """Call it for the prior."""
+
+    @dataclass
+    class Config(NetworkPrior.Config):
+        model: str = "sd21-base"
+        """Short name (sd21-base, sd15, sd21), hub id, or folder in diffusers layout."""
+
+    cfg: Config
+
+    def __call__(self) -> StableDiffusionPrior:
+        prior = load_stable_diffusion(
+            model=self.cfg.model,
+            revision=self.cfg.revision or None,
+            is_offline=self.cfg.offline,
+            image_size=self.cfg.image_size,
+            options=self.options(),
+            text_cache=self.text_cache(),
+        )
+        self.announce(prior)
+        return prior
+
+
+def cache_folder() -> Path:
+    """Where this plugin keeps what it can make again: SPLATDREAM_CACHE, else XDG_CACHE_HOME, else ~/.cache."""
+    if os.environ.get("SPLATDREAM_CACHE"):
+        return Path(os.environ["SPLATDREAM_CACHE"]).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "splatdream"

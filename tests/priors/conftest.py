@@ -1,0 +1,19 @@
+"""Tiny pipelines on disk, built once."""
+
+import pytest
+import tiny_models
+
+
+@pytest.fixture(scope="session")
+def stable_diffusion_folder(tmp_path_factory):
+    return tiny_models.make_tiny_stable_diffusion(tmp_path_factory.mktemp("models") / "sd")
+
+
+@pytest.fixture(scope="session")
+def v_prediction_folder(tmp_path_factory):
+    return tiny_models.make_tiny_stable_diffusion(tmp_path_factory.mktemp("models") / "sd-v", "v_prediction")
+
+
+@pytest.fixture(scope="session")
+def mvdream_folder(tmp_path_factory):
+    return tiny_models.make_tiny_mvdream(tmp_path_factory.mktemp("models") / "mvdream")

@@ -1,0 +1,94 @@
+"""Random pipelines of the real architectures, small enough to be built in a second: files as the hub has them."""
+
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+TEXT_CHANNELS = 32
+"""Channels of a text embedding."""
+
+
+def make_tiny_stable_diffusion(folder: Path, prediction_type: str = "epsilon") -> Path:
+    """A StableDiffusionPipeline with 32 px images and 8 x 8 latents, saved in diffusers layout."""
+    torch.manual_seed(0)  # diffusers initializes from the global generator
+    unet = UNet2DConditionModel(sample_size=8, **_unet_shape())
+    _pipeline(unet, prediction_type).save_pretrained(folder)
+    return folder
+
+
+def make_tiny_mvdream(folder: Path) -> Path:
+    """MVDream in diffusers layout: the same pipeline with the camera as a class embedding of the denoiser."""
+    torch.manual_seed(1)
+    unet = UNet2DConditionModel(
+        sample_size=8, class_embed_type="projection", projection_class_embeddings_input_dim=16, **_unet_shape()
+    )
+    _pipeline(unet, "epsilon").save_pretrained(folder)
+    return folder
+
+
+def _unet_shape() -> dict:
+    return {
+        "in_channels": 4,
+        "out_channels": 4,
+        "layers_per_block": 1,
+        "block_out_channels": (32, 64),
+        "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
+        "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
+        "cross_attention_dim": TEXT_CHANNELS,
+        "attention_head_dim": (2, 4),  # diffusers' name for the number of heads
+        "use_linear_projection": True,
+    }
+
+
+def _pipeline(unet: UNet2DConditionModel, prediction_type: str) -> StableDiffusionPipeline:
+    vae = AutoencoderKL(
+        in_channels=3,
+        out_channels=3,
+        latent_channels=4,
+        block_out_channels=(32, 32, 64),
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        layers_per_block=1,
+        scaling_factor=0.18215,
+    )
+    text_encoder = CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=_tokenizer().vocab_size,
+            hidden_size=TEXT_CHANNELS,
+            intermediate_size=2 * TEXT_CHANNELS,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            max_position_embeddings=77,
+            bos_token_id=_tokenizer().bos_token_id,
+            eos_token_id=_tokenizer().eos_token_id,
+        )
+    )
+    scheduler = DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+        prediction_type=prediction_type,
+    )
+    return StableDiffusionPipeline(
+        vae=vae,
+        text_encoder=text_encoder,
+        tokenizer=_tokenizer(),
+        unet=unet,
+        scheduler=scheduler,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
+def _tokenizer() -> CLIPTokenizer:
+    """CLIP's byte-level tokenizer with an alphabet and two merges for vocabulary."""
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789,.-"
+    words = [*letters, *(f"{letter}</w>" for letter in letters), "ca", "cat</w>"]
+    vocabulary = {word: index for index, word in enumerate([*words, "<|startoftext|>", "<|endoftext|>"])}
+    return CLIPTokenizer(vocab=vocabulary, merges=[("c", "a"), ("ca", "t</w>")], model_max_length=77)
