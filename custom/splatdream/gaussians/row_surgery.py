@@ -41,6 +41,13 @@ def append_rows(
         _replace(params, optimizer, name, torch.cat([old, rows.detach().to(old)]), with_zeros)
 
 
+def assign_rows(params: MutableMapping[str, nn.Parameter], rows: Bool[Tensor, "N"], new: GaussianCloud) -> None:
+    """Give the chosen rows new values, in place; their moments stay."""
+    with torch.no_grad():
+        for name, values in new.tensors().items():
+            params[name][rows] = values.to(params[name])
+
+
 def replace_tensor(
     params: MutableMapping[str, nn.Parameter],
     optimizer: torch.optim.Optimizer | None,

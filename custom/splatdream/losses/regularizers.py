@@ -1,7 +1,7 @@
 """What is asked of a cloud and of its pictures besides pleasing the prior.
 
-Names and formulas are those of threestudio-3dgs, so that its weights carry over. Sums over Gaussians, where it has them,
-give each Gaussian the same pull however many there are.
+Names and formulas are those of threestudio-3dgs, so that its weights carry over. Sums over Gaussians, where it has
+them, give each Gaussian the same pull however many there are.
 
 N Gaussians, B views, H rows, W columns.
 """
