@@ -50,16 +50,6 @@ def _tree(root: Updateable) -> list[Updateable]:
     return list(found.values())
 
 
-def update_if_possible(module: Any, epoch: int, global_step: int) -> None:
-    if isinstance(module, Updateable):
-        module.do_update_step(epoch, global_step)
-
-
-def update_end_if_possible(module: Any, epoch: int, global_step: int) -> None:
-    if isinstance(module, Updateable):
-        module.do_update_step_end(epoch, global_step)
-
-
 class BaseObject(Updateable):
     """A configured object without tensors of its own. It has no device: that of the tensors it is given counts."""
 

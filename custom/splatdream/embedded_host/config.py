@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -58,15 +58,27 @@ def parse_structured(config_class: type, cfg: Mapping | None = None) -> Any:
             where = place or config_class.__qualname__
             raise ValueError(f"unknown key '{key}' in '{where}'; {suggestion(str(key), valid)}")
     try:
-        parsed = OmegaConf.structured(config_class(**values))
+        checked = config_to_primitive(OmegaConf.merge(OmegaConf.structured(config_class), values))
     except OmegaConfBaseException as error:
         key = ".".join(filter(None, [place, str(error.full_key or "")]))
         raise ValueError(f"bad value for '{key or config_class.__qualname__}': {_first_line(error)}") from error
+    hints = get_type_hints(config_class)
+    # YAML has no tuples.
+    values = {key: _as_tuple(checked[key]) if _is_tuple(hints[key]) else checked[key] for key in values}
+    parsed = OmegaConf.structured(config_class(**values))
     if isinstance(cfg, DictConfig):
         # Keeps the full key ("system.geometry"), so that errors of nested configurations can name their place.
         parsed._set_parent(cfg._get_parent())
         parsed._set_key(cfg._key())
     return parsed
+
+
+def _is_tuple(hint: Any) -> bool:
+    return get_origin(hint) is tuple or any(get_origin(option) is tuple for option in get_args(hint))
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 @dataclass
@@ -114,8 +126,8 @@ def as_file_name(text: str) -> str:
     return re.sub(r'[\x00-\x1f/\\:*?"<>|]', "_", text).lstrip(".").encode()[:150].decode(errors="ignore")
 
 
-def load_config(path: str | Path, cli_args: Sequence[str] = (), **overrides: Any) -> ExperimentConfig:
-    """The run that a YAML describes; `overrides` win over `cli_args` (dotted.key=value), which win over the file.
+def load_config(path: str | Path, cli_args: Sequence[str] = (), **overrides: Any) -> DictConfig:
+    """The ExperimentConfig of a YAML; `overrides` win over `cli_args` (dotted.key=value), which win over the file.
 
     Raises:
         FileNotFoundError: no such file.

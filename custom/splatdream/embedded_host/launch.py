@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .config import ExperimentConfig
+    from omegaconf import DictConfig
+
     from .system import BaseSystem
 
 EXAMPLES = """
@@ -117,7 +118,7 @@ def _run(
     _run_experiment(config, args, command)
 
 
-def _run_experiment(config: "ExperimentConfig", args: argparse.Namespace, command: list[str]) -> None:
+def _run_experiment(config: "DictConfig", args: argparse.Namespace, command: list[str]) -> None:
     import pytorch_lightning as pl
     import torch
 
@@ -127,6 +128,8 @@ def _run_experiment(config: "ExperimentConfig", args: argparse.Namespace, comman
     from .registry import find
 
     _check_output_folder(Path(config.trial_dir))
+    options = _trainer_options(config.trainer)
+    callbacks = _callbacks(config, args.train)
     is_cuda = args.gpu != "cpu" and torch.cuda.is_available()
     info(f"device: {torch.cuda.get_device_name() if is_cuda else 'cpu'}")
     if not args.verbose:
@@ -137,19 +140,17 @@ def _run_experiment(config: "ExperimentConfig", args: argparse.Namespace, comman
     data = find(config.data_type)(config.data)
     system = find(config.system_type)(config.system, resumed=checkpoint is not None)
     system.set_save_dir(os.path.join(config.trial_dir, "save"))
-    Path(config.trial_dir).mkdir(parents=True, exist_ok=True)
-    if args.train:
-        _write_run_files(config, args, command)
     trainer = pl.Trainer(
         accelerator="gpu" if is_cuda else "cpu",
         devices=1,
         inference_mode=False,
         plugins=[AtomicCheckpointIO()],
-        callbacks=_callbacks(config, args.train),
+        callbacks=callbacks,
         logger=_loggers(config.trial_dir, system) if args.train else False,
-        **{"enable_model_summary": args.verbose, **_trainer_options(config.trainer)},
+        **{"enable_model_summary": args.verbose, **options},
     )
     if args.train:
+        _write_run_files(config, args, command)
         trainer.fit(system, datamodule=data, ckpt_path=config.resume)
         trainer.test(system, datamodule=data, verbose=False)
         return
@@ -172,7 +173,7 @@ def _check_output_folder(trial_dir: Path) -> None:
         raise PermissionError(f"cannot write to '{existing}'; set exp_root_dir to a folder that is yours")
 
 
-def _write_run_files(config: "ExperimentConfig", args: argparse.Namespace, command: list[str]) -> None:
+def _write_run_files(config: "DictConfig", args: argparse.Namespace, command: list[str]) -> None:
     from omegaconf import OmegaConf
 
     from .files import atomic_path
@@ -190,7 +191,7 @@ def _write_run_files(config: "ExperimentConfig", args: argparse.Namespace, comma
         Path(temporary).write_text(f"python {shlex.join(command)}\n{args}\n")
 
 
-def _callbacks(config: "ExperimentConfig", is_training: bool) -> list:
+def _callbacks(config: "DictConfig", is_training: bool) -> list:
     from pytorch_lightning.callbacks import LearningRateMonitor
 
     from .checkpoints import Checkpoints

@@ -186,7 +186,7 @@ class SaverMixin:
         cmap: str | None = "jet",
     ) -> np.ndarray:
         img = np.nan_to_num(self.convert_data(img))
-        gray = _normalized(img, *(data_range or (img.min(), img.max())))
+        gray = _normalized(img, *(data_range or (float(img.min()), float(img.max()))))
         if cmap is None:
             channels = [gray] * 3
         elif cmap == "jet":

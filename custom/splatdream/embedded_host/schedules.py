@@ -6,14 +6,12 @@ step is an integer, and epochs where it is a float. Outside its range a schedule
 """
 
 import math
-from collections.abc import Sequence
+from typing import Any
 
 from omegaconf import ListConfig
 
-Schedule = float | int | Sequence[float]
 
-
-def C(value: Schedule, epoch: int, global_step: int, interpolation: str = "linear") -> float:
+def C(value: Any, epoch: int, global_step: int, interpolation: str = "linear") -> float:
     """The value of a schedule at a step.
 
     Raises:
@@ -32,14 +30,14 @@ def C(value: Schedule, epoch: int, global_step: int, interpolation: str = "linea
     raise ValueError(f"interpolation '{interpolation}' must be 'linear' or 'exp'")
 
 
-def largest(value: Schedule) -> float:
+def largest(value: Any) -> float:
     """The largest value that a schedule takes."""
     if isinstance(value, int | float):
         return value
     return max(point[1] for point in _points(value))
 
 
-def _points(value: Schedule) -> list[tuple[float, float]]:
+def _points(value: Any) -> list[tuple[float, float]]:
     """(step, value) of each corner, in order."""
     numbers = list(value) if isinstance(value, list | tuple | ListConfig) else []
     if len(numbers) == 3:

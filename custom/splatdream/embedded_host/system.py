@@ -13,14 +13,14 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from .base import Updateable, load_module_weights, update_end_if_possible, update_if_possible
+from .base import Updateable, load_module_weights
 from .config import parse_structured, read_config
 from .messages import info, warn
 from .models import ExporterOutput
 from .optimization import parse_optimizer, parse_scheduler
 from .registry import find
 from .saving import SaverMixin
-from .schedules import C, Schedule
+from .schedules import C
 
 
 class BaseSystem(pl.LightningModule, Updateable, SaverMixin):
@@ -82,7 +82,7 @@ class BaseSystem(pl.LightningModule, Updateable, SaverMixin):
         """Optimizer steps of the weights in use. For schedules and file names."""
         return self._status_of_checkpoint[1] if self._status_of_checkpoint else self.global_step
 
-    def C(self, value: Schedule) -> float:
+    def C(self, value: Any) -> float:
         return C(value, self.true_current_epoch, self.true_global_step)
 
     def configure_optimizers(self) -> dict[str, Any]:
@@ -138,13 +138,11 @@ class BaseSystem(pl.LightningModule, Updateable, SaverMixin):
 
     def _start_of_batch(self, batch: Any, stage: str, loader: Any) -> None:
         self.preprocess_data(batch, stage)
-        self.dataset = loader.dataset
-        update_if_possible(self.dataset, self.true_current_epoch, self.true_global_step)
+        self.dataset = loader.dataset  # a public attribute: updated too, if it is an Updateable
         self.do_update_step(self.true_current_epoch, self.true_global_step)
 
     def _end_of_batch(self, loader: Any, cleanup: bool = False) -> None:
         self.dataset = loader.dataset
-        update_end_if_possible(self.dataset, self.true_current_epoch, self.true_global_step)
         self.do_update_step_end(self.true_current_epoch, self.true_global_step)
         if cleanup and torch.cuda.is_available():
             torch.cuda.empty_cache()
