@@ -125,23 +125,23 @@ def locate_model(
 
     hub = hub or Hub()
     is_offline = is_offline or hub.is_offline
-    places: list[tuple[str, Callable[[HubModel], Path]]] = [("cache", lambda model: hub.cached(model, revision))]
+    finders: list[Callable[[HubModel], Path]] = [lambda model: hub.cached(model, revision)]
     if not is_offline:
-        places.append(("hub", lambda model: hub.download(model, revision, parts, prefers_half)))
-    tried: list[tuple[str, str]] = []
-    for place, find in places:
+        finders.append(lambda model: hub.download(model, revision, parts, prefers_half))
+    tried: dict[str, list[str]] = {}
+    for find in finders:
         for model in candidates(name):
+            reasons = tried.setdefault(model.name, [])
             try:
                 path = find(model)
             except Exception as error:  # no network, gone, gated, ...: told in the message, and the next one is tried
                 first_line = (str(error).strip().splitlines() or [""])[0]
-                reason = "not on this machine" if place == "cache" else f"{type(error).__name__}: {first_line}"
-                tried.append((f"{model.name} ({place})", reason))
+                reasons.append("not on this machine" if not reasons else f"{type(error).__name__}: {first_line}")
                 continue
             missing = missing_parts(path, parts)
             if not missing:
                 return ModelFiles(name, model.name, _commit(path), path, tuple(parts), prefers_half)
-            tried.append((f"{model.name} ({place})", f"it lacks {', '.join(missing)}"))
+            reasons.append(f"it lacks {', '.join(missing)}")
     raise FileNotFoundError(missing_model_message(name, tried, is_offline))
 
 

