@@ -46,7 +46,7 @@ def main() -> int:
     print(f"host            {describe_host()}")
     print(f"device          {describe_device()}")
     print(f"rasterizer      {describe_rasterizer()}")
-    print(f"kernel cache    {describe_kernel_cache()}")
+    print(f"kernels         {describe_kernel_cache()}")
     problem = torchvision_problem()
     print(f"torchvision     {problem or ('imports' if is_present('torchvision') else 'absent, which is fine')}")
     healthy &= problem is None
@@ -113,10 +113,9 @@ def describe_rasterizer() -> str:
 
 
 def describe_kernel_cache() -> str:
-    """Whether compiled kernels can be kept; otherwise every run compiles them again."""
-    from .rendering.kernel_cache import cache_folder, is_warm
+    """Whether the compiled kernels are there already."""
+    if not (is_present("numba") and is_present("torch")):
+        return "unknown: numba or torch is not installed"
+    from .rendering.compilation import COMPILE_SECONDS, is_compiled
 
-    folder = cache_folder()
-    if folder is None:
-        return "nowhere to keep compiled kernels: set NUMBA_CACHE_DIR to a folder that is yours"
-    return f"{folder} ({'warm' if is_warm() else 'empty: the first render compiles, once'})"
+    return "compiled" if is_compiled() else f"not compiled yet: the first render takes about {COMPILE_SECONDS} s more"

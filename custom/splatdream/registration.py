@@ -3,7 +3,18 @@
 import importlib
 import sys
 
-REGISTERING_MODULES: tuple[str, ...] = ()
+REGISTERING_MODULES: tuple[str, ...] = (
+    ".cameras.datamodule",
+    ".export.exporter",
+    ".gaussians.geometry",
+    ".guidance.guidance",
+    ".priors.registered",
+    ".prompts.processor",
+    ".rendering.background",
+    ".rendering.material",
+    ".rendering.renderer",
+    ".systems.distillation",
+)
 """Names relative to this package."""
 
 

@@ -10,9 +10,9 @@ from ..cameras.random_streams import generator_for
 from ..densification.controller import DensificationConfig, DensificationController
 from ..gaussians.optimizer_groups import make_adam, set_learning_rates
 from ..host import BaseLift3DSystem, find, parse_structured, register
-from ..losses.regularizers import REGULARIZERS, regularization
 from .contributions import contributions
 from .outputs import OutputsMixin
+from .regularizers import REGULARIZERS, regularization
 from .stage_timer import StageTimer, peak_memory_bytes
 
 # threestudio's guidance objects return loss_sds, loss_vsd, loss_lora, loss_sdi, loss_train_phi, ...
@@ -101,7 +101,8 @@ class DistillationSystem(OutputsMixin, BaseLift3DSystem):
             optimizer.zero_grad(set_to_none=True)
         with self._timer.stage("densification"):
             # After the optimizer step: refining replaces the parameters, and with them that step's gradient.
-            self._seen_cameras.append(CameraBatch.from_batch(batch))
+            if self._densification.is_collecting(step + 1):
+                self._seen_cameras.append(CameraBatch.from_batch(batch))
             self._refine(step + 1, optimizer.optimizer)
         self._report(guided, distillation, regularizer)
 

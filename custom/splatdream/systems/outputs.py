@@ -1,7 +1,6 @@
 """What a run leaves on disk besides checkpoints: grids, turntable, contact sheet, exports, the manifest."""
 
 import torch
-from omegaconf import OmegaConf
 from torch import Tensor
 
 from ..cameras.evaluation import contact_sheet_cameras
@@ -9,7 +8,7 @@ from ..export.contact_sheet import contact_sheet
 from ..export.images import write_png
 from ..export.saving import GaussianSaverMixin
 from ..export.video import write_mp4
-from ..host import HOST, find
+from ..host import HOST, config_to_primitive, find
 from .run_manifest import make_manifest
 
 _CONTACT_SHEET_AZIMUTHS = 8
@@ -77,7 +76,7 @@ class OutputsMixin(GaussianSaverMixin):
         if not self._manifest:
             describe_prior = getattr(self.guidance, "manifest", dict)
             self._manifest = make_manifest(
-                config=OmegaConf.to_container(OmegaConf.create(vars(self.cfg)), resolve=True),
+                config=config_to_primitive(self.cfg),
                 seed=self.cfg.seed,
                 device=self.device,
                 host=HOST,
