@@ -27,6 +27,8 @@ _FLAGS = [
     "--remote-debugging-port=0",
 ]
 _TIMEOUT_S = 60.0
+# The viewer page says "drawn" or "error".
+_HAS_DRAWN = "document.documentElement?.dataset.state"
 
 
 class Browser:
@@ -85,8 +87,8 @@ class Browser:
         assert "exceptionDetails" not in result, result
         return result["result"].get("value")
 
-    def open(self, url: str, width: int, height: int) -> None:
-        """Loads the page in a view of this size and waits until it says that it has drawn or failed."""
+    def open(self, url: str, width: int, height: int, is_ready: str = _HAS_DRAWN) -> None:
+        """Loads the page in a view of this size and waits until an expression is true."""
         self.requests.clear()
         self.messages.clear()
         self.call(
@@ -99,7 +101,7 @@ class Browser:
         self.call("Page.navigate", url="about:blank")
         self.call("Page.navigate", url=url)
         deadline = time.monotonic() + _TIMEOUT_S
-        while self.evaluate("document.documentElement?.dataset.state ?? null") is None:
+        while not self.evaluate(f"Boolean({is_ready})"):
             assert time.monotonic() < deadline, f"nothing was drawn: {self.messages}"
             time.sleep(0.05)
 

@@ -1,5 +1,6 @@
 """Float images as PNG files."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,17 @@ def to_uint8(image: Float[Tensor, "*batch H W 3"]) -> UInt8[np.ndarray, "*batch 
     return (image.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
 
 
+def png_bytes(image: Float[Tensor, "H W 3"]) -> bytes:
+    """The content of a PNG file with an RGB image in [0, 1].
+
+    Raises:
+        ValueError: a value is NaN or infinite.
+    """
+    content = io.BytesIO()
+    Image.fromarray(to_uint8(image)).save(content, format="PNG")
+    return content.getvalue()
+
+
 def write_png(path: str | Path, image: Float[Tensor, "H W 3"]) -> None:
     """Writes an RGB image in [0, 1], whole or not at all.
 
@@ -31,6 +43,6 @@ def write_png(path: str | Path, image: Float[Tensor, "H W 3"]) -> None:
         ValueError: a value is NaN or infinite.
         OSError: the file cannot be written.
     """
-    pixels = to_uint8(image)
+    content = png_bytes(image)
     with atomic_path(path) as temporary:
-        Image.fromarray(pixels).save(temporary, format="PNG")
+        temporary.write_bytes(content)

@@ -1,10 +1,16 @@
 """`save_*` methods for clouds, beside those that every system has for images and videos."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from jaxtyping import Float
+from torch import Tensor
 
 from ..gaussians.cloud import GaussianCloud
 from ..gaussians.ply import write_compressed_ply, write_ply
 from ..gaussians.splat_file import write_splat
+from .atomic import write_text
+from .summary_page import summary_html
 from .viewer_page import FRONT_VIEW, ViewerCamera, write_viewer_html
 
 
@@ -38,4 +44,20 @@ class GaussianSaverMixin:
         """One page to turn the cloud round in a browser."""
         path = self.get_save_path(filename)
         write_viewer_html(path, cloud, title, camera)
+        return path
+
+    def save_summary(
+        self,
+        filename: str,
+        cloud: GaussianCloud,
+        title: str,
+        contact_sheet: Float[Tensor, "H W 3"],
+        turntable: str | Path | None = None,
+        facts: Mapping[str, str] | None = None,
+        camera: ViewerCamera = FRONT_VIEW,
+    ) -> str:
+        """One page about the run, with the video file `turntable` inside; see `summary_html`."""
+        path = self.get_save_path(filename)
+        video = None if turntable is None else Path(turntable).read_bytes()
+        write_text(path, summary_html(cloud, title, contact_sheet, video, facts, camera))
         return path

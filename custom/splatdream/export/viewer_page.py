@@ -7,10 +7,8 @@ N Gaussians.
 """
 
 import base64
-import html
 import json
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +21,7 @@ from ..gaussians.cloud import GaussianCloud
 from ..gaussians.rotations import quat_to_matrix
 from ..gaussians.spherical_harmonics import sh0_to_rgb
 from .atomic import write_text
+from .web_page import escaped, filled_page, web_text
 
 _ALPHA_THRESHOLD = 1 / 255
 _SH_STEPS = 511
@@ -72,22 +71,18 @@ def viewer_html(
         "camera": {**asdict(camera), "target": [0.0, 0.0, 0.0]},
         "background": background,
     }
-    web = files(__package__) / "web"
-    page = (web / "viewer.html").read_text(encoding="utf-8")
     parts = {
-        "title": html.escape(title),
+        "title": escaped(title),
         "count": f"{len(cloud):,}",
         # Inside a script element "</script" would end it, whatever quotes are around.
         "scene": json.dumps(scene).replace("<", "\\u003c"),
-        "css": (web / "viewer.css").read_text(encoding="utf-8"),
-        "vertex_shader": (web / "splat.vert").read_text(encoding="utf-8"),
-        "fragment_shader": (web / "splat.frag").read_text(encoding="utf-8"),
-        "javascript": (web / "viewer.js").read_text(encoding="utf-8"),
+        "css": web_text("viewer.css"),
+        "vertex_shader": web_text("splat.vert"),
+        "fragment_shader": web_text("splat.frag"),
+        "javascript": web_text("viewer.js"),
         "gaussians": base64.b64encode(rows.tobytes()).decode("ascii"),
     }
-    # One pass over the page: a title that contains "{{scene}}" stays a title.
-    pieces = page.split("{{")
-    return pieces[0] + "".join(parts[name] + rest for name, rest in (piece.split("}}", 1) for piece in pieces[1:]))
+    return filled_page("viewer.html", parts)
 
 
 def write_viewer_html(path: str | Path, cloud: GaussianCloud, title: str, camera: ViewerCamera = FRONT_VIEW) -> None:

@@ -177,8 +177,10 @@ function start() {
     const key = name === 'distance' ? name : `${name}_deg`;
     if (Number.isFinite(parseFloat(asked.get(name)))) scene.camera[key] = parseFloat(asked.get(name));
   }
-  let backgroundName = asked.get('background') in BACKGROUNDS ? asked.get('background') : scene.background;
+  let backgroundName = Object.hasOwn(BACKGROUNDS, asked.get('background')) ? asked.get('background') : scene.background;
   document.documentElement.classList.toggle('plain', asked.has('plain'));
+  // A page around this one has the heading.
+  document.documentElement.classList.toggle('framed', window !== window.parent);
 
   const canvas = element('view');
   const gl = canvas.getContext('webgl2', { alpha: false, antialias: false, depth: false });
