@@ -130,6 +130,14 @@ def test_the_hubs_cache_is_read_without_a_network_and_tells_the_commit(stable_di
     assert files.hashes() == local.hashes()
 
 
+def test_a_cache_without_the_rest_of_the_repository_will_do(stable_diffusion_folder, tmp_path):
+    tree_cache = pytest.importorskip("huggingface_hub._tree_cache")
+    put_into_hub_cache(tmp_path, SECOND, stable_diffusion_folder)
+    listed = {"model.ckpt": tree_cache.TreeCacheEntry(1, "0" * 40, None, None, None)}
+    tree_cache.write_tree_cache(str(tmp_path / f"models--{SECOND.replace('/', '--')}"), COMMIT, listed)
+    assert locate_model("sd21-base", is_offline=True, hub=Hub(tmp_path)).model_id == SECOND
+
+
 def test_another_revision_than_the_cached_one_is_not_taken_for_it(stable_diffusion_folder, tmp_path):
     put_into_hub_cache(tmp_path, SECOND, stable_diffusion_folder)
     with pytest.raises(FileNotFoundError):

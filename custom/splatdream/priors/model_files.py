@@ -72,19 +72,20 @@ class Hub:
 
     def cached(self, model: HubModel, revision: str | None) -> Path:
         """The cached file, or the folder of the cached snapshot; raises what the hub library raises."""
-        return self._download(model, revision, files=None, local_files_only=True)
+        # No file asked for: the library would compare with all of the repository, of which we never need all.
+        return self._download(model, revision, files=[], local_files_only=True)
 
     def download(self, model: HubModel, revision: str | None, parts: Sequence[str], prefers_half: bool) -> Path:
         """The same after fetching what is missing."""
         if model.filename:
-            return self._download(model, revision, files=None, local_files_only=False)
+            return self._download(model, revision, files=[], local_files_only=False)
         from huggingface_hub import HfApi
 
         siblings = HfApi().model_info(model.repo_id, revision=revision).siblings or []
         files = choose_files([sibling.rfilename for sibling in siblings], parts, prefers_half)
         return self._download(model, revision, files, local_files_only=False)
 
-    def _download(self, model: HubModel, revision: str | None, files: list[str] | None, local_files_only: bool) -> Path:
+    def _download(self, model: HubModel, revision: str | None, files: list[str], local_files_only: bool) -> Path:
         from huggingface_hub import hf_hub_download, snapshot_download
 
         common = {"revision": revision, "cache_dir": self._cache_dir, "local_files_only": local_files_only}
