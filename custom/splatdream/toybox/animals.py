@@ -5,7 +5,7 @@ from .primitives import Color, Paint, ball, chain, ellipsoid, frustum, limb, pai
 
 
 def cat(color: Color) -> Figure:
-    dark = shade(color, 0.45)
+    dark = shade(color, 0.55)
     stripes = Paint(dark, (0.0, 0.0, 1.0), 0.05, 0.16)
     primitives = [
         ellipsoid((-0.05, 0, -0.35), (0.42, 0.40, 0.44), color, paint=backed(color, 0.16)),
@@ -32,7 +32,7 @@ def cat(color: Color) -> Figure:
 
 
 def dog(color: Color) -> Figure:
-    dark = shade(color, 0.38)
+    dark = shade(color, 0.55)
     saddle = Paint(dark, (-0.75, 0.0, 0.6), 0.10)
     primitives = [
         ellipsoid((-0.15, 0, -0.28), (0.56, 0.38, 0.36), color, paint=saddle),
@@ -60,7 +60,7 @@ def dog(color: Color) -> Figure:
 
 
 def rabbit(color: Color) -> Figure:
-    dark = shade(color, 0.45)
+    dark = shade(color, 0.55)
     primitives = [
         ellipsoid((-0.08, 0, -0.48), (0.44, 0.40, 0.42), color, paint=backed(color, 0.10)),
         ellipsoid((0.16, 0, -0.44), (0.24, 0.27, 0.33), SNOW),
@@ -88,7 +88,7 @@ def rabbit(color: Color) -> Figure:
 
 
 def bear(color: Color) -> Figure:
-    dark = shade(color, 0.42)
+    dark = shade(color, 0.58)
     primitives = [
         ellipsoid((-0.04, 0, -0.36), (0.46, 0.48, 0.46), color, paint=backed(color, 0.08)),
         ellipsoid((0.18, 0, -0.36), (0.29, 0.33, 0.35), CREAM),
@@ -115,7 +115,7 @@ def bear(color: Color) -> Figure:
 
 
 def penguin(color: Color) -> Figure:
-    dark = shade(color, 0.5)
+    dark = shade(color, 0.58)
     primitives = [
         ellipsoid((0, 0, -0.28), (0.45, 0.46, 0.58), color, paint=backed(color, 0.12, dark)),
         ellipsoid((0.15, 0, -0.32), (0.34, 0.36, 0.50), SNOW),
@@ -136,7 +136,7 @@ def penguin(color: Color) -> Figure:
 
 
 def owl(color: Color) -> Figure:
-    dark = shade(color, 0.42)
+    dark = shade(color, 0.58)
     bars = Paint(shade(color, 0.3), (0.0, 0.0, 1.0), 0.0, 0.24)
     primitives = [
         ellipsoid((0, 0, -0.16), (0.46, 0.50, 0.64), color),
@@ -161,7 +161,7 @@ def owl(color: Color) -> Figure:
 
 
 def duck(color: Color) -> Figure:
-    dark = shade(color, 0.5)
+    dark = shade(color, 0.58)
     primitives = [
         ellipsoid((-0.10, 0, -0.34), (0.62, 0.48, 0.40), color, paint=backed(color, 0.18)),
         ellipsoid((0.22, 0, -0.32), (0.32, 0.36, 0.32), tint(color, 0.75)),
@@ -179,11 +179,11 @@ def duck(color: Color) -> Figure:
         limb((0.24, 0.0, 0.66), (0.06, 0.10, 0.90), 0.06, dark),
         limb((0.28, 0.0, 0.66), (0.16, -0.10, 0.88), 0.05, dark),
     ]
-    return Figure(primitives, (0.24, 0, 0.64), 0.24, (0.2, 0, 0.04), 0.29)
+    return Figure(primitives, (0.22, 0, 0.66), 0.28, (0.2, 0, 0.04), 0.29)
 
 
 def frog(color: Color) -> Figure:
-    dark, spots = shade(color, 0.4), tint(color, 0.6)
+    dark, spots = shade(color, 0.57), tint(color, 0.6)
     primitives = [
         ellipsoid((-0.08, 0, -0.30), (0.58, 0.56, 0.40), color, paint=Paint(dark, (-1.0, 0.0, 0.25), 0.06)),
         ellipsoid((0.20, 0, -0.36), (0.40, 0.44, 0.32), CREAM),
@@ -208,7 +208,7 @@ def frog(color: Color) -> Figure:
 
 
 def elephant(color: Color) -> Figure:
-    dark = shade(color, 0.5)
+    dark = shade(color, 0.58)
     blanket = (0.90, 0.20, 0.25) if color[0] < 0.75 else (0.16, 0.30, 0.75)
     primitives = [
         ellipsoid((-0.22, 0, -0.10), (0.60, 0.46, 0.44), color, paint=Paint(dark, (-1.0, 0.0, 0.0), 0.28)),
@@ -234,11 +234,11 @@ def elephant(color: Color) -> Figure:
         limb((-0.76, 0, 0.04), (-0.96, 0.14, -0.44), 0.045, dark),
         ball((-0.95, 0.14, -0.44), 0.09, BLACK),
     ]
-    return Figure(primitives, (0.36, 0, 0.56), 0.22, (0.24, 0, 0.06), 0.36, (1.0, 0.0, 0.25))
+    return Figure(primitives, (0.36, 0, 0.56), 0.22, (0.14, 0, 0.06), 0.42, (1.0, 0.0, 0.25))
 
 
 def dinosaur(color: Color) -> Figure:
-    dark = shade(color, 0.42)
+    dark = shade(color, 0.58)
     spike = shade(color, 0.18)
     primitives = [
         ellipsoid((-0.06, 0, -0.28), (0.42, 0.40, 0.50), color, (0.25, 0.0, 1.0), backed(color, 0.10)),

@@ -40,7 +40,7 @@ class Figure:
 
 def backed(color: Color, beyond: float = 0.0, behind: Color | None = None) -> Paint:
     """Paint for the side that faces away from the front, by default a dark shade of the color."""
-    return Paint(behind or shade(color, 0.42), (-1.0, 0.0, 0.0), beyond)
+    return Paint(behind or shade(color, 0.58), (-1.0, 0.0, 0.0), beyond)
 
 
 def eye(center: Vector, radius: float, looking: Vector = (1.0, 0.0, 0.0)) -> list[Primitive]:
@@ -74,18 +74,18 @@ def hat(place: Vector, radius: float, color: Color) -> list[Primitive]:
 
 
 def scarf(place: Vector, radius: float, color: Color, axis: Vector) -> list[Primitive]:
-    """A ring with two striped ends, in front on the figure's left side."""
+    """A ring with two striped ends: in front, to the left; round a level neck, on the left side."""
     x, y, z = place
     stripes = Paint(tint(color, 0.75), (0.0, 0.0, 1.0), 0.0, 0.42 * radius)
     ring = ellipsoid(place, (1.22 * radius, 1.22 * radius, 0.27 * radius), color, axis=axis)
-    ends = [
-        limb(
-            (x + 0.95 * radius, y + side * radius, z + 0.1 * radius),
-            (x + 1.05 * radius, y + (side + 0.12) * radius, z - length * radius),
-            0.2 * radius,
-            color,
-            stripes,
-        )
-        for side, length in ((0.35, 1.05), (0.62, 0.8))
-    ]
+    ends = []
+    for along, length in ((0.35, 1.05), (0.62, 0.8)):
+        if axis[0] > axis[2]:
+            top = (x + (along - 0.45) * radius, y + 1.12 * radius, z + 0.2 * radius)
+            out = (0.1 * radius, 0.1 * radius)
+        else:
+            top = (x + 0.95 * radius, y + along * radius, z + 0.1 * radius)
+            out = (0.1 * radius, 0.12 * radius)
+        bottom = (top[0] + out[0], top[1] + out[1], z - length * radius)
+        ends.append(limb(top, bottom, 0.2 * radius, color, stripes))
     return [ring, *ends]

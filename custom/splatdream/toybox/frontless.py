@@ -17,8 +17,8 @@ def sphere(color: Color) -> Figure:
 
 
 def mushroom(color: Color) -> Figure:
-    dots = [ball((0, 0, 0.60), 0.16, SNOW)]
-    for height, ring, count, radius in ((0.53, 0.42, 5, 0.14), (0.27, 0.70, 8, 0.12)):
+    dots = [ball((0, 0, 0.55), 0.18, SNOW)]
+    for height, ring, count, radius in ((0.47, 0.40, 5, 0.15), (0.22, 0.655, 8, 0.13)):
         for index in range(count):
             angle = 2 * math.pi * (index + 0.5 * (count == 8)) / count
             dots.append(ball((ring * math.cos(angle), ring * math.sin(angle), height), radius, SNOW))

@@ -20,7 +20,7 @@ from .scene import Scene, frustum_radius
 
 LIGHT_DIRECTION = (0.60, 0.36, 0.71)
 """Toward the light, in the world: from the front, above, and the object's left."""
-AMBIENT = 0.42
+AMBIENT = 0.5
 """Share of its color that a surface keeps when it faces away from the light."""
 
 # Bounds memory: about this many rays are traced at a time.
@@ -46,7 +46,8 @@ def trace(scene: Scene, cameras: CameraBatch, supersampling: int = 2) -> Float[T
         rays[hits.rays, :3] = _shade(scene, hits)
         rays[hits.rays, 3] = 1.0
         grid = rays.view(len(fine), cameras.height, supersampling, cameras.width, supersampling, 4)
-        images.append(grid.mean(dim=(2, 4)))
+        # Rows first, then columns: much faster than both at once.
+        images.append(grid.sum(dim=2).sum(dim=3) / supersampling**2)
     return torch.cat(images)
 
 
@@ -280,23 +281,9 @@ def _shade(scene: Scene, hits: Hits) -> Float[Tensor, "N 3"]:
     """Paint times half-Lambert light, (1 + cos) / 2 squared: soft, and never quite black."""
     light = torch.tensor(LIGHT_DIRECTION, device=scene.centers.device)
     light_to_local = torch.einsum("pji,j->pi", scene.rotations, light / light.norm()) / scene.half_sizes
-    table = torch.cat(
-        [
-            light_to_local,
-            scene.half_sizes.reciprocal(),
-            scene.paint_planes,
-            scene.paint_periods[:, None],
-            scene.colors,
-            scene.paint_colors,
-        ],
-        dim=1,
-    )[hits.primitives]
-    light_to_local, inverse_sizes, normals_of_paint, offsets, periods, colors, paint_colors = table.split(
-        [3, 3, 3, 1, 1, 3, 3], dim=1
-    )
+    table = torch.cat([light_to_local, scene.half_sizes.reciprocal()], dim=1)
+    light_to_local, inverse_sizes = table[hits.primitives].split(3, dim=1)
     normals = _local_normals(scene, hits)
     cosine = (normals * light_to_local).sum(1) / (normals * inverse_sizes).norm(dim=1).clamp(min=1e-12)
     brightness = AMBIENT + (1 - AMBIENT) * (0.5 + 0.5 * cosine).square()
-    heights = (hits.local_points * normals_of_paint).sum(1, keepdim=True) - offsets
-    is_painted = torch.remainder(heights, periods) < 0.5 * periods
-    return torch.where(is_painted, paint_colors, colors) * brightness[:, None]
+    return scene.colors_at(hits.primitives, hits.local_points) * brightness[:, None]

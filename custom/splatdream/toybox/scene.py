@@ -57,6 +57,16 @@ class Scene:
         inside = torch.stack([in_ball, in_cube, in_frustum])
         return inside.gather(0, self.kinds.expand(1, *in_ball.shape)).squeeze(0)
 
+    def colors_at(self, primitives: Int[Tensor, "N"], local_points: Float[Tensor, "N 3"]) -> Float[Tensor, "N 3"]:
+        """The paint, without light, at points given in their primitive's local coordinates."""
+        normals, offsets, periods = torch.cat([self.paint_planes, self.paint_periods[:, None]], dim=1)[
+            primitives
+        ].split([3, 1, 1], dim=1)
+        heights = (local_points * normals).sum(1) - offsets[:, 0]
+        is_painted = torch.remainder(heights, periods[:, 0]) < 0.5 * periods[:, 0]
+        palette = torch.cat([self.colors, self.paint_colors])
+        return palette[primitives + len(self) * is_painted]
+
 
 def frustum_radius(tapers: Float[Tensor, "..."], z: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
     """Radius of the unit frustum at local height z: 1 at z = -1, the taper at z = 1."""

@@ -9,7 +9,7 @@ WOOD: Color = (0.42, 0.26, 0.14)
 
 
 def robot(color: Color) -> Figure:
-    dark = shade(color, 0.4)
+    dark = shade(color, 0.57)
     primitives = [
         box((0, 0, -0.26), (0.32, 0.40, 0.36), color, paint=backed(color, 0.18)),
         box((0.30, 0, -0.20), (0.05, 0.28, 0.22), SNOW),
@@ -77,7 +77,7 @@ def _wheels(x: float, y: float, z: float, radius: float, half_width: float) -> l
 
 
 def car(color: Color) -> Figure:
-    dark = shade(color, 0.4)
+    dark = shade(color, 0.57)
     primitives = [
         box((-0.02, 0, -0.28), (0.80, 0.46, 0.22), color, paint=Paint(dark, (-1, 0, 0), 0.42)),
         ellipsoid((0.40, 0, -0.12), (0.46, 0.46, 0.20), color),
@@ -108,7 +108,7 @@ def car(color: Color) -> Figure:
 
 
 def train(color: Color) -> Figure:
-    dark = shade(color, 0.4)
+    dark = shade(color, 0.57)
     primitives = [
         box((0.0, 0, -0.42), (0.82, 0.36, 0.10), CHARCOAL),
         frustum((-0.22, 0, -0.02), (0.66, 0, -0.02), 0.32, color),
@@ -132,7 +132,7 @@ def train(color: Color) -> Figure:
         *_wheels(0.42, 0.36, -0.52, 0.22, 0.07),
         *_wheels(0.0, 0.36, -0.52, 0.22, 0.07),
         *_wheels(-0.50, 0.36, -0.46, 0.30, 0.07),
-        frustum((0.72, 0, -0.66), (0.90, 0, -0.40), 0.40, TAIL_LIGHT, 0.24),
+        box((0.84, 0, -0.52), (0.05, 0.36, 0.17), TAIL_LIGHT, (-0.6, 0.0, 1.0), Paint(SNOW, (0, 1, 0), 0.03, 0.18)),
         # A connecting rod on the right, coal sacks on the left.
         limb((-0.50, -0.46, -0.44), (0.44, -0.46, -0.44), 0.045, STEEL),
         ball((-0.10, 0.34, -0.16), 0.15, BLACK),
@@ -142,7 +142,7 @@ def train(color: Color) -> Figure:
 
 
 def airplane(color: Color) -> Figure:
-    dark = shade(color, 0.4)
+    dark = shade(color, 0.57)
     primitives = [
         limb((0.86, 0, -0.02), (-1.0, 0, 0.12), 0.34, color, Paint(dark, (-1, 0, 0), 0.30)),
         ellipsoid((0.50, 0, -0.04), (0.34, 0.33, 0.33), SNOW),
@@ -154,12 +154,12 @@ def airplane(color: Color) -> Figure:
         box((-0.84, 0, 0.36), (0.17, 0.05, 0.26), dark, (-0.3, 0.0, 1.0)),
         ball((-0.84, 0.0, 0.64), 0.08, TAIL_LIGHT),
         frustum((0.82, 0, -0.03), (1.02, 0, -0.03), 0.14, BEAK, 0.03),
-        box((0.88, 0, -0.03), (0.025, 0.06, 0.46), CHARCOAL, paint=Paint(GOLD, (0, 0, 1), 0.36)),
-        box((0.88, 0, -0.03), (0.025, 0.46, 0.06), CHARCOAL),
+        box((0.88, 0, -0.03), (0.025, 0.05, 0.36), CHARCOAL, paint=Paint(GOLD, (0, 0, 1), 0.27)),
+        box((0.88, 0, -0.03), (0.025, 0.36, 0.05), CHARCOAL),
         *pair(
             [
                 *eye((0.70, 0.17, 0.13), 0.10, (1.0, 0.2, 0.0)),
-                frustum((0.36, 0.50, -0.16), (-0.10, 0.50, -0.16), 0.13, STEEL, 0.06),
+                frustum((0.42, 0.50, -0.14), (-0.20, 0.50, -0.14), 0.12, STEEL, 0.05),
                 limb((0.20, 0.22, -0.24), (0.22, 0.32, -0.56), 0.05, STEEL),
                 frustum((0.22, 0.28, -0.58), (0.22, 0.38, -0.58), 0.15, BLACK),
             ]
@@ -169,7 +169,7 @@ def airplane(color: Color) -> Figure:
 
 
 def house(color: Color) -> Figure:
-    dark = shade(color, 0.42)
+    dark = shade(color, 0.58)
     brick = (0.62, 0.24, 0.18)
     primitives = [
         box((0, 0, -0.34), (0.54, 0.60, 0.42), color, paint=Paint(dark, (-1, 0, 0), 0.3)),
