@@ -49,7 +49,7 @@ def test_every_format_is_a_file_that_its_reader_opens(tmp_path, geometry):
 
 def test_the_default_is_a_ply_a_splat_and_a_page(geometry):
     names = [output.save_name for output in _exporter(geometry)()]
-    assert names == ["gaussians.ply", "gaussians.splat", "viewer.html"]
+    assert names == ["cloud.ply", "cloud.splat", "viewer.html"]
 
 
 def test_the_page_starts_where_the_configuration_says(geometry):

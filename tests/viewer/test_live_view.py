@@ -1,3 +1,5 @@
+import signal
+import subprocess
 import sys
 import urllib.request
 
@@ -8,8 +10,8 @@ from splatdream.gaussians.cloud import GaussianCloud
 from splatdream.gaussians.ply import write_ply
 from splatdream.gaussians.spherical_harmonics import rgb_to_sh0
 from splatdream.gaussians.splat_file import write_splat
-from splatdream.viewer.asset import read_asset, view_asset
 from splatdream.viewer.live_view import LiveView
+from splatdream.viewer.serve import read_asset, view_asset
 
 
 def _cloud(count: int = 3) -> GaussianCloud:
@@ -94,6 +96,22 @@ def test_a_saved_asset_is_shown(tmp_path):
         assert len(_splats(view).centers) == 5
     finally:
         view.close()
+
+
+def test_serving_prints_the_address_and_ends_with_ctrl_c(tmp_path):
+    pytest.importorskip("viser")
+    write_ply(tmp_path / "asset.ply", _cloud(5))
+    script = f"from splatdream.viewer.serve import serve_asset; serve_asset({str(tmp_path / 'asset.ply')!r}, 18080)"
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    try:
+        line = next(line for line in process.stdout if line.startswith("asset.ply is at "))
+        with urllib.request.urlopen(line.split()[3], timeout=10) as answer:
+            assert answer.status == 200
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_plain_ply_and_splat_are_told_apart_by_their_suffix(tmp_path):

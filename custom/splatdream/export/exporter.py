@@ -6,9 +6,9 @@ from ..host import Exporter, ExporterOutput, register
 from .viewer_page import ViewerCamera
 
 _FILES = {
-    "ply": ("ply", "gaussians.ply"),
-    "compressed_ply": ("compressed_ply", "gaussians.compressed.ply"),
-    "splat": ("splat", "gaussians.splat"),
+    "ply": ("ply", "cloud.ply"),
+    "compressed_ply": ("compressed_ply", "cloud.compressed.ply"),
+    "splat": ("splat", "cloud.splat"),
     "html": ("html", "viewer.html"),
 }
 """Save type and file name by format."""

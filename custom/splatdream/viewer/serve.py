@@ -1,5 +1,6 @@
 """A finished asset on a page of this machine."""
 
+import threading
 from pathlib import Path
 
 from ..gaussians.cloud import GaussianCloud
@@ -36,3 +37,19 @@ def view_asset(path: str | Path, port: int = 8080, host: str = "127.0.0.1") -> L
     view = LiveView(port=port, host=host, title=Path(path).name)
     view.update(cloud, status=f"**{Path(path).name}**")
     return view
+
+
+def serve_asset(path: str | Path, port: int = 8080, host: str = "127.0.0.1") -> None:
+    """Serves a page with the asset until Ctrl-C; prints its address.
+
+    Raises:
+        FileNotFoundError, ValueError, ImportError: as `view_asset`.
+    """
+    view = view_asset(path, port, host)
+    print(f"{Path(path).name} is at {view.url} (Ctrl-C ends)", flush=True)
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        view.close()
