@@ -1,4 +1,4 @@
-"""Objects without a front: they look alike, or nearly alike, from all round. A Janus face is impossible here."""
+"""Objects without a front: a quarter turn leaves them as they are. A Janus face is impossible here."""
 
 import math
 
@@ -18,7 +18,7 @@ def sphere(color: Color) -> Figure:
 
 def mushroom(color: Color) -> Figure:
     dots = [ball((0, 0, 0.55), 0.18, SNOW)]
-    for height, ring, count, radius in ((0.47, 0.40, 5, 0.15), (0.22, 0.655, 8, 0.13)):
+    for height, ring, count, radius in ((0.47, 0.40, 4, 0.15), (0.22, 0.655, 8, 0.13)):
         for index in range(count):
             angle = 2 * math.pi * (index + 0.5 * (count == 8)) / count
             dots.append(ball((ring * math.cos(angle), ring * math.sin(angle), height), radius, SNOW))
@@ -35,8 +35,8 @@ def tree(color: Color) -> Figure:
     primitives = [frustum((0, 0, -0.95), (0, 0, -0.5), 0.16, TRUNK)]
     for level, (bottom, top, radius) in enumerate(((-0.62, 0.10, 0.66), (-0.22, 0.46, 0.52), (0.16, 0.80, 0.38))):
         primitives.append(frustum((0, 0, bottom), (0, 0, top), radius, shade(color, 0.7 + 0.15 * level), 0.04))
-        for index in range(6):
-            angle = 2 * math.pi * (index + 0.5 * level) / 6
+        for index in range(8):
+            angle = 2 * math.pi * (index + 0.5 * level) / 8
             place = (0.96 * radius * math.cos(angle), 0.96 * radius * math.sin(angle), bottom + 0.02)
             primitives.append(ball(place, 0.07, (0.98, 0.80, 0.20) if index % 2 else (0.90, 0.18, 0.20)))
     primitives.append(ball((0, 0, 0.84), 0.12, (0.98, 0.80, 0.20)))
@@ -67,8 +67,8 @@ def cake(color: Color) -> Figure:
     for index in range(8):
         angle = 2 * math.pi * index / 8
         primitives.append(ball((0.60 * math.cos(angle), 0.60 * math.sin(angle), -0.02), 0.10, (0.88, 0.12, 0.20)))
-    for index in range(5):
-        angle = 2 * math.pi * index / 5
+    for index in range(4):
+        angle = 2 * math.pi * (index + 0.5) / 4
         x, y = 0.30 * math.cos(angle), 0.30 * math.sin(angle)
         primitives.append(frustum((x, y, 0.34), (x, y, 0.62), 0.05, (0.45, 0.70, 0.95)))
         primitives.append(ellipsoid((x, y, 0.69), (0.045, 0.045, 0.08), (1.0, 0.75, 0.15)))

@@ -47,7 +47,7 @@ def _fit_into_ball(primitives: list[Primitive]) -> list[Primitive]:
     points = np.concatenate([_outline(primitive) for primitive in primitives])
     middle = 0.5 * (points.min(axis=0) + points.max(axis=0))
     factor = BALL_RADIUS / np.linalg.norm(points - middle, axis=1).max()
-    return [primitive.moved(tuple(-middle)).scaled(float(factor)) for primitive in primitives]
+    return [primitive.moved(tuple((-middle).tolist())).scaled(float(factor)) for primitive in primitives]
 
 
 def _outline(primitive: Primitive) -> np.ndarray:

@@ -110,16 +110,16 @@ def frustum(
     paint: Paint | None = None,
 ) -> Primitive:
     """The round solid from `start` to `end`; a cylinder unless `end_radius` (at most `radius`) says otherwise."""
-    difference = np.subtract(end, start)
+    difference = np.subtract(end, start, dtype=float)
     end_radius = radius if end_radius is None else end_radius
     if not 0 <= end_radius <= radius:
         raise ValueError(f"end_radius {end_radius} must lie in [0, radius {radius}]; swap start and end")
     return Primitive(
         "frustum",
-        tuple(0.5 * np.add(start, end)),
+        tuple((0.5 * np.add(start, end)).tolist()),
         (radius, radius, float(0.5 * np.linalg.norm(difference))),
         color,
-        axis=tuple(difference),
+        axis=tuple(difference.tolist()),
         taper=end_radius / radius,
         paint=paint,
     )
@@ -127,13 +127,13 @@ def frustum(
 
 def limb(start: Vector, end: Vector, radius: float, color: Color, paint: Paint | None = None) -> Primitive:
     """An ellipsoid whose tips are `start` and `end`."""
-    difference = np.subtract(end, start)
+    difference = np.subtract(end, start, dtype=float)
     return Primitive(
         "ellipsoid",
-        tuple(0.5 * np.add(start, end)),
+        tuple((0.5 * np.add(start, end)).tolist()),
         (radius, radius, float(0.5 * np.linalg.norm(difference))),
         color,
-        axis=tuple(difference),
+        axis=tuple(difference.tolist()),
         paint=paint,
     )
 

@@ -1,0 +1,146 @@
+import math
+
+import pytest
+import torch
+from splatdream.cameras.batch import cat, orbit_cameras
+from splatdream.toybox.objects import build_scene
+from splatdream.toybox.primitives import Paint, ball, box, ellipsoid, frustum, limb
+from splatdream.toybox.ray_tracer import composite, trace, trace_surface
+from splatdream.toybox.scene import pack
+
+GRAY = (0.5, 0.5, 0.5)
+RED, BLUE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
+# Every kind, every orientation, tips, overlaps.
+MIXED = [
+    ellipsoid((0.1, 0.2, -0.3), (0.4, 0.2, 0.5), RED, axis=(1, 2, 0.5)),
+    ball((-0.4, -0.3, 0.3), 0.25, BLUE),
+    box((0.3, -0.4, 0.1), (0.3, 0.15, 0.2), GRAY, axis=(0.3, -0.2, 1)),
+    frustum((-0.2, 0.5, 0.1), (-0.4, 0.2, 0.8), 0.25, RED, 0.1),
+    frustum((0.2, 0.1, 0.3), (0.3, 0.3, 0.9), 0.3, BLUE, 0.0),
+    limb((-0.6, 0.0, -0.6), (0.3, -0.6, -0.7), 0.08, GRAY),
+]
+
+
+def _marched_depths(scene, cameras, step=4e-3):
+    """Depth along the camera's axis by walking each ray until it is inside something: slow and simple."""
+    directions = cameras.ray_directions.reshape(len(cameras), -1, 3)
+    forward = -cameras.c2w[:, :3, 2]
+    depths = torch.zeros(directions.shape[:2])
+    for view in range(len(cameras)):
+        for distance in torch.arange(1.2, 3.8, step):
+            points = cameras.positions[view] + distance * directions[view]
+            is_first = scene.contains(points) & (depths[view] == 0)
+            depths[view][is_first] = (distance * (directions[view] @ forward[view]))[is_first]
+    return depths.view(len(cameras), cameras.height, cameras.width)
+
+
+def test_depths_agree_with_marching_through_the_solid():
+    scene = pack(MIXED)
+    cameras = orbit_cameras([20.0, -10.0, 70.0], [30.0, 140.0, 260.0], width=40, height=32)
+    depths, _ = trace_surface(scene, cameras)
+    marched = _marched_depths(scene, cameras)
+    both = (depths > 0) & (marched > 0)
+    assert both.sum() > 500
+    # Grazing rays may pass between two steps of the march.
+    assert ((depths > 0) != (marched > 0)).sum() <= 5
+    difference = marched[both] - depths[both]
+    assert (difference.abs() < 8e-3).float().mean() > 0.99
+
+
+@pytest.mark.parametrize("elevation", [0.0, 35.0, 90.0])
+def test_a_ball_covers_the_area_that_its_tangent_cone_covers(elevation):
+    radius, distance = 0.6, 2.5
+    cameras = orbit_cameras([elevation], [77.0], distance, width=128, height=128)
+    alpha = trace(pack([ball((0, 0, 0), radius, GRAY)]), cameras, supersampling=3)[..., 3]
+    focal = float(cameras.Ks[0, 0, 0])
+    expected = math.pi * (focal * radius / math.sqrt(distance**2 - radius**2)) ** 2
+    assert float(alpha.sum()) == pytest.approx(expected, rel=2e-3)
+
+
+def test_depth_and_normal_at_the_middle_of_a_ball_a_box_and_a_cone():
+    front = orbit_cameras([0.0], [0.0], width=33, height=33)
+    depth, normal = trace_surface(pack([ball((0, 0, 0), 0.5, GRAY)]), front)
+    torch.testing.assert_close(depth[0, 16, 16], torch.tensor(2.0))
+    torch.testing.assert_close(normal[0, 16, 16], torch.tensor([1.0, 0, 0]))
+    depth, normal = trace_surface(pack([box((0, 0, 0), (0.3, 0.5, 0.5), GRAY)]), front)
+    torch.testing.assert_close(depth[0, 16, 16], torch.tensor(2.2))
+    torch.testing.assert_close(normal[0, 16, 16], torch.tensor([1.0, 0, 0]))
+    # Radius 0.4 at the bottom, a tip one unit up: half way the surface is at 0.2 and leans back by atan(0.4).
+    cone = pack([frustum((0, 0, -0.5), (0, 0, 0.5), 0.4, GRAY, 0.0)])
+    depth, normal = trace_surface(cone, front)
+    torch.testing.assert_close(depth[0, 16, 16], torch.tensor(2.3))
+    slope = math.atan(0.4)
+    torch.testing.assert_close(normal[0, 16, 16], torch.tensor([math.cos(slope), 0.0, math.sin(slope)]))
+
+
+def test_supersampling_averages_the_finer_image():
+    scene, cameras = pack(MIXED), orbit_cameras([10.0, 40.0], [0.0, 200.0], width=24, height=24)
+    fine = trace(scene, cameras.resized(72, 72), supersampling=1)
+    averaged = fine.view(2, 24, 3, 24, 3, 4).mean(dim=(2, 4))
+    torch.testing.assert_close(trace(scene, cameras, supersampling=3), averaged)
+
+
+def test_compositing_puts_the_object_in_front_of_any_background():
+    # One sample a pixel: each pixel is either the object or the background.
+    rgba = trace(pack(MIXED), orbit_cameras([10.0], [30.0]), supersampling=1)
+    background = torch.tensor([[0.2, 0.7, 0.4]])
+    image = composite(rgba, background)
+    is_object = rgba[..., 3] == 1
+    assert is_object.any()
+    assert ((rgba[..., 3] == 0) | is_object).all()
+    torch.testing.assert_close(image[is_object], rgba[..., :3][is_object])
+    torch.testing.assert_close(image[~is_object], background.expand(int((~is_object).sum()), 3))
+
+
+def test_a_view_does_not_depend_on_its_company():
+    scene = build_scene("a red train")
+    batch = cat([orbit_cameras([5.0 * i], [37.0 * i], fovy_deg=40 + i, width=32, height=32) for i in range(9)])
+    together = trace(scene, batch)
+    for index in range(len(batch)):
+        torch.testing.assert_close(together[index], trace(scene, batch[[index]])[0])
+
+
+def test_large_batches_are_traced_in_parts(monkeypatch):
+    scene, cameras = build_scene("a red cube"), orbit_cameras([10.0] * 5, [0.0, 30.0, 60.0, 90.0, 120.0])
+    whole = trace(scene, cameras)
+    monkeypatch.setattr("splatdream.toybox.ray_tracer._RAYS_AT_ONCE", 2 * 128 * 128)
+    torch.testing.assert_close(trace(scene, cameras), whole)
+
+
+def test_the_order_of_the_primitives_does_not_matter():
+    cameras = orbit_cameras([10.0], [20.0])
+    torch.testing.assert_close(trace(pack(MIXED[::-1]), cameras), trace(pack(MIXED), cameras))
+
+
+def test_an_empty_view_is_transparent_and_a_camera_inside_sees_the_surroundings():
+    cameras = orbit_cameras([0.0], [0.0], width=8, height=8)
+    assert not trace(pack([ball((5, 0, 0), 0.5, GRAY)]), cameras).any()  # behind the camera
+    around = pack([ball((2.5, 0, 0), 0.5, RED), ball((0, 0, 0), 0.5, BLUE)])
+    colors = trace(around, cameras)[0, 4, 4]
+    assert colors[2] > 0.3
+    assert colors[0] == 0
+
+
+def test_paint_covers_one_side_and_stripes_alternate():
+    front, back = orbit_cameras([0.0], [0.0]), orbit_cameras([0.0], [180.0])
+    two_sided = pack([ball((0, 0, 0), 0.6, RED, Paint(BLUE, (-1, 0, 0)))])
+    assert trace(two_sided, front)[..., 2].sum() == 0
+    assert trace(two_sided, back)[..., 0].sum() == 0
+    striped = pack([box((0, 0, 0), (0.5, 0.5, 0.5), RED, paint=Paint(BLUE, (0, 0, 1), period=0.5))])
+    column = trace(striped, front.resized(65, 65), supersampling=1)[0, :, 32]
+    is_red = column[column[:, 3] > 0][:, 0] > 0
+    assert int((is_red[1:] != is_red[:-1]).sum()) == 3  # four stripes of 0.25 on a side of 1
+
+
+def test_light_falls_from_the_front_left_and_above():
+    scene = pack([ball((0, 0, 0), 0.6, GRAY)])
+    front, left, right, back, top = trace(scene, orbit_cameras([0, 0, 0, 0, 89.0], [0, 90, 270, 180, 0.0]))[
+        :, 28:36, 28:36, 0
+    ].mean(dim=(1, 2))
+    assert top > left > right > back
+    assert front > left
+
+
+def test_supersampling_below_one_is_refused():
+    with pytest.raises(ValueError, match="supersampling"):
+        trace(pack(MIXED), orbit_cameras([0.0], [0.0]), supersampling=0)
