@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..cameras.batch import CameraBatch
 from .noise_schedule import NoiseSchedule
@@ -51,6 +51,13 @@ class DiffusionPrior(ABC):
 
     views_per_group: int = 1
     """How many consecutive views one prediction looks at together (4 for MVDream)."""
+
+    prompt_suffix: str = ""
+    """What this prior's training captions of such images end in; guidance adds it to the prompt, not to the negative."""
+
+    network: nn.Module | None = None
+    """The frozen denoising network, a UNet of diffusers, for methods that train low-rank weights on it (VSD); None if
+    there is none. `predict_noise` calls it and lets gradients through to weights that require them."""
 
     @abstractmethod
     def encode_texts(self, texts: Sequence[str]) -> Condition:
