@@ -43,6 +43,14 @@ class PerpNegTerms:
     negative_weights: Float[Tensor, "K B"]
     """0 or below."""
 
+    def scaled(self, strength: float) -> "PerpNegTerms":
+        """The same with negative weights `strength` times as large."""
+        return PerpNegTerms(self.rows, self.positive_weights, strength * self.negative_weights)
+
+    def __getitem__(self, chosen: Int[Tensor, "b"]) -> "PerpNegTerms":
+        """The terms of some of the cameras."""
+        return PerpNegTerms(self.rows[:, chosen], self.positive_weights[:, chosen], self.negative_weights[:, chosen])
+
 
 def perp_neg_terms(
     elevation_deg: Float[Tensor, "B"],
