@@ -1,15 +1,40 @@
-"""The guidance methods by name. A method turns a denoiser, latents, timesteps and noise into an unweighted gradient."""
+"""The guidance methods by name.
 
-from collections.abc import Callable, Mapping
+A method turns a denoiser, latents, timesteps and noise into an unweighted gradient. Its keyword arguments are its
+options, except for what the guidance supplies: a `generator` for further draws, and `particles`, the score of what the
+run makes.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 
 from torch import Tensor
 
-from .denoiser import Denoiser
+from .csd import csd_gradient
+from .esd import esd_gradient
+from .ism import ism_gradient
+from .nfsd import nfsd_gradient
+from .sdi import sdi_gradient
 from .sds import sds_gradient
+from .sjc import sjc_gradient
+from .vsd import vsd_gradient
+from .x0_reconstruction import x0_reconstruction_gradient
 
-GuidanceMethod = Callable[[Denoiser, Tensor, Tensor, Tensor], Tensor]
+GuidanceMethod = Callable[..., Tensor]
 
-METHODS: Mapping[str, GuidanceMethod] = {"sds": sds_gradient}
+METHODS: Mapping[str, GuidanceMethod] = {
+    "sds": sds_gradient,
+    "sjc": sjc_gradient,
+    "csd": csd_gradient,
+    "nfsd": nfsd_gradient,
+    "ism": ism_gradient,
+    "sdi": sdi_gradient,
+    "vsd": vsd_gradient,
+    "esd": esd_gradient,
+    "x0_reconstruction": x0_reconstruction_gradient,
+}
+
+_SUPPLIED = ("generator", "particles")
 
 
 def guidance_method(name: str) -> GuidanceMethod:
@@ -21,3 +46,30 @@ def guidance_method(name: str) -> GuidanceMethod:
     if name not in METHODS:
         raise ValueError(f"guidance method {name!r} is unknown; choose one of {', '.join(METHODS)}")
     return METHODS[name]
+
+
+def default_options(method: GuidanceMethod) -> dict[str, float]:
+    """The options of a method with their defaults."""
+    return {name: default for name, default in _keywords(method).items() if name not in _SUPPLIED}
+
+
+def needs(method: GuidanceMethod, name: str) -> bool:
+    """Whether the method takes something that the guidance supplies, `generator` or `particles`."""
+    return name in _keywords(method)
+
+
+def check_options(name: str, options: Iterable[str]) -> None:
+    """
+    Raises:
+        ValueError: an option that the method of that name does not have.
+    """
+    known = default_options(guidance_method(name))
+    for option in options:
+        if option not in known:
+            choices = f"its options are {', '.join(known)}" if known else "it has none"
+            raise ValueError(f"guidance.method_options.{option} is no option of {name}; {choices}")
+
+
+def _keywords(method: GuidanceMethod) -> dict[str, float]:
+    parameters = inspect.signature(method).parameters.values()
+    return {item.name: item.default for item in parameters if item.kind is inspect.Parameter.KEYWORD_ONLY}
