@@ -3,9 +3,14 @@
 B views in groups of V that share one timestep.
 """
 
+from collections.abc import Callable, Mapping
+
 import torch
 from jaxtyping import Int
 from torch import Tensor
+
+from ..priors.noise_schedule import NoiseSchedule
+from .time_prior import prioritized_timestep
 
 
 def timestep_range(min_fraction: float, max_fraction: float, num_timesteps: int) -> tuple[int, int]:
@@ -34,3 +39,33 @@ def sample_timesteps(
         )
     groups = torch.randint(first, last + 1, (num_views // views_per_group,), generator=generator)
     return groups.repeat_interleave(views_per_group)
+
+
+def _linear(first: int, last: int, progress: float, schedule: NoiseSchedule) -> int:
+    return round(last - (last - first) * progress)
+
+
+def _square_root(first: int, last: int, progress: float, schedule: NoiseSchedule) -> int:
+    return round(last - (last - first) * progress**0.5)
+
+
+Annealing = Callable[[int, int, float, NoiseSchedule], int]
+ANNEALINGS: Mapping[str, Annealing] = {
+    "linear": _linear,  # SDI, arXiv:2405.15891, sec. 5
+    "sqrt": _square_root,  # HiFA, arXiv:2305.18766
+    "dreamtime": prioritized_timestep,  # DreamTime, arXiv:2306.12422
+}
+
+
+def annealed_timestep(name: str, first: int, last: int, progress: float, schedule: NoiseSchedule) -> int:
+    """The one timestep of all views when the noise level falls from `last` to `first` during the run.
+
+    Args:
+        progress: 0 at the first step of the run, 1 at its end and after.
+
+    Raises:
+        ValueError: the name is none of ANNEALINGS.
+    """
+    if name not in ANNEALINGS:
+        raise ValueError(f"timestep sampling {name!r} is unknown; choose uniform or one of {', '.join(ANNEALINGS)}")
+    return ANNEALINGS[name](first, last, min(max(progress, 0.0), 1.0), schedule)
