@@ -7,8 +7,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("SPLATDREAM_HOST", "embedded")
 
 from jaxtyping import install_import_hook
+from splatdream.annotations import annotated_modules
 
-_hook = install_import_hook("splatdream", "typechecker.checked")
+_hook = install_import_hook(annotated_modules(), "typechecker.checked")
 
 import pytest  # noqa: E402
 import torch  # noqa: E402

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from .annotations import annotated_modules
 from .host_choice import chosen_host
 from .registration import register_all
 
@@ -23,7 +24,7 @@ def main(argv: Sequence[str]) -> int:
         return _run_upstream(argv)
     from .embedded_host.launch import main as launch
 
-    return launch(argv, register_all, typechecked_packages=[__package__])
+    return launch(argv, register_all, typechecked_packages=annotated_modules())
 
 
 def _run_upstream(argv: Sequence[str]) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pytorch_lightning as pl
 import torch
+from omegaconf import OmegaConf
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
@@ -143,7 +144,7 @@ class CameraDataModule(pl.LightningDataModule):
 
     def __init__(self, cfg: object = None) -> None:
         super().__init__()
-        self.cfg = parse_structured(self.Config, cfg)
+        self.cfg: CameraDataConfig = OmegaConf.to_object(parse_structured(self.Config, cfg))
 
     def _trainer_step(self) -> int:
         return self.trainer.global_step if self.trainer is not None else 0

@@ -111,7 +111,7 @@ def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
         raise FileNotFoundError(f"there is no checkpoint '{path}'")
     try:
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
-    except OSError:
+    except (PermissionError, IsADirectoryError):
         raise
     except Exception as error:  # torch raises RuntimeError, EOFError, UnpicklingError, ... for what is one mistake
         raise ValueError(f"checkpoint '{path}' is damaged, or is not a checkpoint; take an earlier one") from error

@@ -88,6 +88,6 @@ class EmpiricalDistribution:
         return (signal * products.double() - 0.5 * signal.square() * norms) / variance[:, None].double()
 
 
-def _sum_of_products(a: Float[Tensor, "*rows M"], b: Float[Tensor, "*rows M"]) -> Float[Tensor, "*rows"]:
+def _sum_of_products(a: Float[Tensor, "*#rows M"], b: Float[Tensor, "*#rows M"]) -> Float[Tensor, "*#rows"]:
     """Over the last axis, in double precision."""
     return (a.double() * b.double()).sum(-1)

@@ -10,9 +10,9 @@ from ..cameras.random_streams import generator_for
 from ..densification.controller import DensificationConfig, DensificationController
 from ..gaussians.optimizer_groups import make_adam, set_learning_rates
 from ..host import BaseLift3DSystem, find, parse_structured, register
+from ..losses.regularizers import REGULARIZERS, regularization
 from .contributions import contributions
 from .outputs import OutputsMixin
-from .regularizers import REGULARIZERS, regularization
 from .stage_timer import StageTimer, peak_memory_bytes
 
 # threestudio's guidance objects return loss_sds, loss_vsd, loss_lora, loss_sdi, loss_train_phi, ...
@@ -63,6 +63,9 @@ class DistillationSystem(OutputsMixin, BaseLift3DSystem):
         self.prompt_processor = find(self.cfg.prompt_processor_type)(self.cfg.prompt_processor)
         self.guidance = find(self.cfg.guidance_type)(self.cfg.guidance)
         self._prompts = self.prompt_processor()
+        if self.cfg.export_after_training:
+            # Now, not after training: a format that does not exist must not cost a run.
+            self._make_exporter()
         if self._restored_gradient_scale is not None:
             self.guidance.gradient_scale.load_state_dict(self._restored_gradient_scale)
         self._write_manifest()
@@ -184,9 +187,9 @@ class DistillationSystem(OutputsMixin, BaseLift3DSystem):
         """Numbers for the loggers and the progress bar."""
         self._denoiser_evaluations += int(guided.get("denoiser_evaluations", 0))
         num_gaussians = len(self.geometry.means)
-        numbers = {f"train/{name}": float(value) for name, value in guided.items() if _is_scalar(value)}
+        numbers = {f"train/{name}": _as_float(value) for name, value in guided.items() if _is_scalar(value)}
         numbers |= {
-            "train/loss": float(distillation + regularizer),
+            "train/loss": _as_float(distillation + regularizer),
             "train/num_gaussians": num_gaussians,
             "train/denoiser_evaluations_total": self._denoiser_evaluations,
             **{f"seconds/{name}": seconds for name, seconds in self._timer.seconds().items()},
@@ -194,10 +197,14 @@ class DistillationSystem(OutputsMixin, BaseLift3DSystem):
         self.log_dict({name: float(value) for name, value in numbers.items()})
         self.progress.update(
             gaussians=num_gaussians,
-            loss=f"{float(distillation):.3g}",
+            loss=f"{_as_float(distillation):.3g}",
             evaluations=self._denoiser_evaluations,
         )
 
 
 def _is_scalar(value: object) -> bool:
     return isinstance(value, int | float) or (isinstance(value, Tensor) and value.numel() == 1)
+
+
+def _as_float(value: Tensor | float) -> float:
+    return float(value.detach()) if isinstance(value, Tensor) else float(value)

@@ -8,7 +8,7 @@ from ..export.contact_sheet import contact_sheet
 from ..export.images import write_png
 from ..export.saving import GaussianSaverMixin
 from ..export.video import write_mp4
-from ..host import HOST, config_to_primitive, find
+from ..host import HOST, Exporter, config_to_primitive, find
 from .run_manifest import make_manifest
 
 _CONTACT_SHEET_AZIMUTHS = 8
@@ -36,13 +36,17 @@ class OutputsMixin(GaussianSaverMixin):
 
     def test_step(self, batch: dict[str, Tensor | int], batch_idx: int) -> None:
         self._frames.append(self._render_view(batch).cpu())
-        self._last_test_batch = batch
+        self._last_view = batch
 
     def on_test_epoch_end(self) -> None:
         name = f"it{self.true_global_step}-test"
         write_mp4(self.get_save_path(f"{name}.mp4"), self._frames, fps=self.cfg.turntable_fps)
         self._frames.clear()
         self._write_contact_sheet(f"{name}-contact-sheet.png")
+
+    def predict_step(self, batch: dict[str, Tensor | int], batch_idx: int) -> None:
+        self._last_view = batch
+        super().predict_step(batch, batch_idx)
 
     def on_predict_epoch_end(self) -> None:
         super().on_predict_epoch_end()
@@ -51,7 +55,7 @@ class OutputsMixin(GaussianSaverMixin):
     def _write_contact_sheet(self, filename: str) -> None:
         """Eight azimuths by the configured elevations, at the distance, field of view and size of the test views."""
         elevations = list(self.cfg.contact_sheet_elevations_deg)
-        batch = self._last_test_batch
+        batch = self._last_view
         cameras = contact_sheet_cameras(
             elevations,
             _CONTACT_SHEET_AZIMUTHS,
@@ -65,10 +69,13 @@ class OutputsMixin(GaussianSaverMixin):
         columns = [f"{360 * i // _CONTACT_SHEET_AZIMUTHS}" for i in range(_CONTACT_SHEET_AZIMUTHS)]
         write_png(self.get_save_path(filename), contact_sheet(images, rows, columns))
 
+    def _make_exporter(self) -> Exporter:
+        parts = {"geometry": self.geometry, "material": self.material, "background": self.background}
+        return find(self.cfg.exporter_type)(self.cfg.exporter, **parts)
+
     def _export_now(self) -> None:
         """What `--export` does, from the weights in memory."""
-        parts = {"geometry": self.geometry, "material": self.material, "background": self.background}
-        for output in find(self.cfg.exporter_type)(self.cfg.exporter, **parts)():
+        for output in self._make_exporter()():
             save = getattr(self, f"save_{output.save_type}")
             save(f"it{self.true_global_step}-export/{output.save_name}", **output.params)
 
