@@ -83,7 +83,7 @@ def test_resuming_across_a_densification_gives_the_same_bits(finished_run, tmp_p
         whole["optimizer_states"][0]["state"].values(), resumed["optimizer_states"][0]["state"].values(), strict=True
     ):
         assert torch.equal(a["exp_avg_sq"], b["exp_avg_sq"])
-    assert whole["splatdream"]["gradient_scale"] == resumed["splatdream"]["gradient_scale"]
+    assert whole["splatdream"]["guidance"] == resumed["splatdream"]["guidance"]
     assert whole["splatdream"]["denoiser_evaluations"] == resumed["splatdream"]["denoiser_evaluations"]
 
 
@@ -91,9 +91,7 @@ def test_another_seed_gives_another_cloud(finished_run, tmp_path):
     assert launch(tmp_path, "train", "seed=1", "trainer.max_steps=2") == 0
     other = torch.load(trial(tmp_path) / "ckpts" / "last.ckpt", weights_only=True)
     whole = torch.load(finished_run / "ckpts" / "last.ckpt", weights_only=True)
-    assert not torch.equal(
-        other["state_dict"]["geometry.means"][:5], whole["state_dict"]["geometry.means"][:5]
-    )
+    assert not torch.equal(other["state_dict"]["geometry.means"][:5], whole["state_dict"]["geometry.means"][:5])
 
 
 @pytest.mark.parametrize(
@@ -126,8 +124,7 @@ def test_regularizers_change_the_cloud_but_not_what_densification_sees(tmp_path)
     assert launch(tmp_path, "train", "trainer.max_steps=1", "tag=plain") == 0
     assert launch(tmp_path, "train", *weights, "tag=regularized") == 0
     plain, regularized = (
-        torch.load(trial(tmp_path, tag) / "ckpts" / "last.ckpt", weights_only=True)
-        for tag in ("plain", "regularized")
+        torch.load(trial(tmp_path, tag) / "ckpts" / "last.ckpt", weights_only=True) for tag in ("plain", "regularized")
     )
     name = "geometry.opacity_logits"
     assert not torch.equal(plain["state_dict"][name], regularized["state_dict"][name])

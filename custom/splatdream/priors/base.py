@@ -88,3 +88,7 @@ class DiffusionPrior(ABC):
         `condition` has one row a latent. For a prior with `views_per_group` > 1, consecutive latents form the groups.
         One call counts as B denoiser evaluations.
         """
+
+    def manifest(self) -> dict[str, object]:
+        """What identifies this prior in a run manifest: ids, revisions, hashes, settings. Plain types."""
+        return {"name": type(self).__name__}

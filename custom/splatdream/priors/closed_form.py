@@ -120,6 +120,9 @@ class ClosedFormPrior(DiffusionPrior):
             )
         return clean
 
+    def manifest(self) -> dict[str, object]:
+        return {"name": "closed-form", "condition": self._condition, "tau": self._tau, "size": self._size}
+
     def _from_set(
         self,
         caption: ToyboxCaption | None,

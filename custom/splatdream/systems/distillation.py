@@ -9,6 +9,7 @@ from ..cameras.batch import CameraBatch
 from ..cameras.random_streams import generator_for
 from ..densification.controller import DensificationConfig, DensificationController
 from ..gaussians.optimizer_groups import make_adam, set_learning_rates
+from ..guidance.guidance import Guidance
 from ..host import BaseLift3DSystem, find, parse_structured, register
 from ..losses.regularizers import REGULARIZERS, regularization
 from .contributions import contributions
@@ -48,26 +49,30 @@ class DistillationSystem(OutputsMixin, BaseLift3DSystem):
         self._timer = StageTimer()
         self._denoiser_evaluations = 0
         self._seen_cameras: list[CameraBatch] = []
-        self._restored_gradient_scale: dict[str, list[float]] | None = None
+        self._restored_guidance: dict[str, object] | None = None
         self._begin_outputs()
         if not hasattr(self, "progress"):
             self.progress: dict[str, object] = {}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        # One optimizer: Lightning counts its steps, and two would make every schedule run twice as fast.
-        return make_adam(self.geometry.params(), self.geometry.learning_rates(0, 0))
-
-    def on_fit_start(self) -> None:
-        super().on_fit_start()
-        # Not in configure(): validation, test and export need neither a prior nor its memory.
+        # Guidance is built here, not in configure(): validation, test and export need neither a prior nor its memory.
         self.prompt_processor = find(self.cfg.prompt_processor_type)(self.cfg.prompt_processor)
         self.guidance = find(self.cfg.guidance_type)(self.cfg.guidance)
         self._prompts = self.prompt_processor()
+        # One optimizer: Lightning counts its steps, and two would make every schedule run twice as fast.
+        optimizer = make_adam(self.geometry.params(), self.geometry.learning_rates(0, 0))
+        if isinstance(self.guidance, Guidance):
+            if self._restored_guidance is not None:
+                self.guidance.load_state_dict(self._restored_guidance)
+            for group in self.guidance.trainable_parameters():
+                optimizer.add_param_group(group)
+        return optimizer
+
+    def on_fit_start(self) -> None:
+        super().on_fit_start()
         if self.cfg.export_after_training:
             # Now, not after training: a format that does not exist must not cost a run.
             self._make_exporter()
-        if self._restored_gradient_scale is not None:
-            self.guidance.gradient_scale.load_state_dict(self._restored_gradient_scale)
         self._write_manifest()
 
     def training_step(self, batch: dict[str, Tensor | int], batch_idx: int) -> None:
@@ -111,11 +116,10 @@ class DistillationSystem(OutputsMixin, BaseLift3DSystem):
 
     def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
         # Tensors and plain types only: checkpoints are loaded with weights_only=True.
-        scale = getattr(self.guidance, "gradient_scale", None) if hasattr(self, "guidance") else None
         checkpoint["splatdream"] = {
             "densification": self._densification_state.state_dict(),
             "seen_cameras": [dict(vars(cameras)) for cameras in self._seen_cameras],
-            "gradient_scale": scale.state_dict() if scale is not None else None,
+            "guidance": self.guidance.state_dict() if isinstance(self.guidance, Guidance) else None,
             "denoiser_evaluations": self._denoiser_evaluations,
             "seconds_by_stage": self._timer.seconds(),
         }
@@ -127,7 +131,7 @@ class DistillationSystem(OutputsMixin, BaseLift3DSystem):
             return
         self._densification_state.load_state_dict(state["densification"])
         self._seen_cameras = [CameraBatch(**cameras) for cameras in state["seen_cameras"]]
-        self._restored_gradient_scale = state["gradient_scale"]
+        self._restored_guidance = state["guidance"]
         self._denoiser_evaluations = state["denoiser_evaluations"]
         self._timer.load(state["seconds_by_stage"])
 

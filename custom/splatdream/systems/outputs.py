@@ -8,6 +8,7 @@ from ..export.contact_sheet import contact_sheet
 from ..export.images import write_png
 from ..export.saving import GaussianSaverMixin
 from ..export.video import write_mp4
+from ..guidance.guidance import Guidance
 from ..host import HOST, Exporter, config_to_primitive, find
 from .run_manifest import make_manifest
 
@@ -81,7 +82,7 @@ class OutputsMixin(GaussianSaverMixin):
 
     def _write_manifest(self, **results: object) -> None:
         if not self._manifest:
-            describe_prior = getattr(self.guidance, "manifest", dict)
+            describe_prior = self.guidance.manifest if isinstance(self.guidance, Guidance) else dict
             self._manifest = make_manifest(
                 config=config_to_primitive(self.cfg),
                 seed=self.cfg.seed,
