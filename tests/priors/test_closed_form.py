@@ -1,3 +1,5 @@
+import functools
+
 import pytest
 import torch
 from splatdream.cameras.batch import orbit_cameras
@@ -14,6 +16,7 @@ SIZE = 16
 WORDS = ("front", "side", "back", "overhead")
 
 
+@functools.cache
 def _image_set_of(caption):
     captions = unconditional_captions() if caption is None else (caption,)
     return make_image_set(ImageSetRecipe(captions, num_images=176 if caption is None else 60, size=SIZE))
@@ -52,7 +55,6 @@ def test_rows_are_denoised_by_the_images_of_their_caption_and_view_word(generato
     timesteps = torch.tensor([990, 700, 950, 800, 900])
     noise = prior.predict_noise(noisy, timesteps, condition, views)
     clean = prior.schedule.clean_from_noise(noisy, noise, timesteps)
-    directions = {}
     for row, caption in enumerate(condition.captions):
         images = _image_set_of(caption.without_view)
         directions = classify_views(images.elevation_deg, images.azimuth_deg)

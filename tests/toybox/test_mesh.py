@@ -46,7 +46,7 @@ def test_every_piece_is_closed(name):
 
 def test_vertices_lie_in_the_ball_and_carry_the_paint():
     mesh = scene_mesh(build_scene("a blue robot wearing a red hat"))
-    assert np.linalg.norm(mesh.vertices, axis=1).max() == pytest.approx(BALL_RADIUS, abs=1e-3)
+    assert np.linalg.norm(mesh.vertices, axis=1).max() == pytest.approx(BALL_RADIUS, abs=4e-3)
     mesh = scene_mesh(pack([ball((0, 0, 0), 1.0, (1.0, 0, 0), Paint((0, 0, 1.0), (0, 0, 1), 0.3))]))
     is_blue = mesh.vertex_colors[:, 2] == 1
     np.testing.assert_array_equal(is_blue, mesh.vertices[:, 2] >= 0.3)

@@ -11,7 +11,7 @@ from .scene import Scene, pack
 from .vocabulary import COLORS, OBJECTS, ToyboxCaption, parse_caption
 
 BALL_RADIUS = 0.95
-"""Every object lies in this ball round the origin and touches it."""
+"""Every object lies in this ball round the origin and touches it, to within half a percent."""
 
 _FIGURES = {
     name: next(getattr(module, name) for module in (animals, things, frontless) if hasattr(module, name))
@@ -51,23 +51,21 @@ def _fit_into_ball(primitives: list[Primitive]) -> list[Primitive]:
 
 
 def _outline(primitive: Primitive) -> np.ndarray:
-    """[n, 3] points of which the primitive is, to within a fraction of a percent, the convex hull."""
-    signs = np.stack(np.meshgrid(*[[-1.0, 1.0]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
-    angles = np.linspace(0, 2 * np.pi, 64, endpoint=False)
-    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    if primitive.kind == "box":
-        local = signs
-    elif primitive.kind == "frustum":
-        local = np.concatenate(
-            [
-                np.pad(circle, ((0, 0), (0, 1)), constant_values=-1.0),
-                np.pad(primitive.taper * circle, ((0, 0), (0, 1)), constant_values=1.0),
-            ]
-        )
-    else:
-        heights = np.linspace(-1, 1, 33)
-        rings = np.sqrt(1 - heights**2)
-        local = np.concatenate(
-            [np.pad(r * circle, ((0, 0), (0, 1)), constant_values=h) for h, r in zip(heights, rings, strict=True)]
-        )
+    """[n, 3] points of which the primitive is, to within a percent, the convex hull."""
+    local = _unit_outline(primitive.kind, primitive.taper)
     return local * primitive.half_sizes @ primitive.rotation.T + primitive.center
+
+
+@functools.cache
+def _unit_outline(kind: str, taper: float) -> np.ndarray:
+    if kind == "box":
+        return np.stack(np.meshgrid(*[[-1.0, 1.0]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    angles = np.linspace(0, 2 * np.pi, 32, endpoint=False)
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    if kind == "frustum":
+        rings = [(-1.0, 1.0), (1.0, taper)]
+    else:
+        rings = [(np.sin(polar), np.cos(polar)) for polar in np.linspace(-np.pi / 2, np.pi / 2, 17)]
+    return np.concatenate(
+        [np.pad(radius * circle, ((0, 0), (0, 1)), constant_values=height) for height, radius in rings]
+    )
