@@ -1,5 +1,6 @@
 """Where the time of a run goes: seconds by named stage."""
 
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -40,12 +41,16 @@ class StageTimer:
 
 def peak_memory_bytes() -> dict[str, int]:
     """The largest memory so far: of this process, and on the GPU where there is one."""
-    import resource
-    import sys
+    if sys.platform == "win32":
+        import psutil
 
-    # ru_maxrss is in KiB on Linux and in bytes on macOS.
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = {"process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+        peak = {"process": psutil.Process().memory_info().peak_wset}
+    else:
+        import resource
+
+        # ru_maxrss is in KiB on Linux and in bytes on macOS.
+        unit = 1 if sys.platform == "darwin" else 1024
+        peak = {"process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
     if torch.cuda.is_available():
         peak["cuda"] = torch.cuda.max_memory_allocated()
     return peak
