@@ -6,6 +6,7 @@ import shutil
 import pytest
 import torch
 from diffusers import DDIMScheduler, StableDiffusionPipeline
+from peft import LoraConfig, inject_adapter_in_model
 from splatdream.cameras.batch import orbit_cameras
 from splatdream.guidance.denoiser import Denoiser
 from splatdream.priors import clip_texts
@@ -31,20 +32,24 @@ def some_views(count):
     return Views(orbit_cameras([0.0] * count, [0.0] * count), torch.ones(count, 3))
 
 
+def embeddings(condition):
+    return condition.embeddings_on(torch.device("cpu"), torch.float32)
+
+
 def some_latents(count, generator):
     return torch.randn(count, 4, 8, 8, generator=generator)
 
 
 def test_text_embeddings_are_the_pipelines(prior, pipeline):
     expected, _ = pipeline.encode_prompt(TEXTS, "cpu", 1, do_classifier_free_guidance=False)
-    torch.testing.assert_close(prior.encode_texts(TEXTS).embeddings, expected)
+    torch.testing.assert_close(embeddings(prior.encode_texts(TEXTS)), expected)
 
 
 def test_condition_rows_can_be_picked_and_repeated(prior):
     condition = prior.encode_texts(TEXTS)
     picked = condition[torch.tensor([2, 0, 0])]
     assert len(condition) == len(picked) == 3
-    torch.testing.assert_close(picked.embeddings, condition.embeddings[[2, 0, 0]])
+    torch.testing.assert_close(embeddings(picked), embeddings(condition)[[2, 0, 0]])
 
 
 def test_latents_are_the_scaled_means_of_the_pipelines_autoencoder(prior, pipeline, generator):
@@ -64,7 +69,7 @@ def test_decoded_latents_are_the_pipelines_images(prior, pipeline, generator):
 def test_noise_prediction_is_the_pipelines_network(prior, pipeline, generator):
     noisy, timesteps = some_latents(3, generator), torch.tensor([10, 500, 990])
     condition = prior.encode_texts(TEXTS)
-    expected = pipeline.unet(noisy, timesteps, encoder_hidden_states=condition.embeddings).sample
+    expected = pipeline.unet(noisy, timesteps, encoder_hidden_states=embeddings(condition)).sample
     torch.testing.assert_close(prior.predict_noise(noisy, timesteps, condition, some_views(3)), expected)
 
 
@@ -94,7 +99,7 @@ def test_a_v_prediction_network_becomes_a_noise_prediction(v_prediction_folder, 
     pipeline = StableDiffusionPipeline.from_pretrained(v_prediction_folder, local_files_only=True)
     noisy, timestep = some_latents(1, generator), 700
     condition = prior.encode_texts(["a cat"])
-    velocity = pipeline.unet(noisy, timestep, encoder_hidden_states=condition.embeddings).sample
+    velocity = pipeline.unet(noisy, timestep, encoder_hidden_states=embeddings(condition)).sample
     scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
     scheduler.set_timesteps(10)
     clean = scheduler.step(velocity, timestep, noisy).pred_original_sample
@@ -157,7 +162,7 @@ def test_gradients_reach_the_image_and_no_weight(prior, generator):
     latents = prior.encode_images(image)
     prior.predict_noise(latents, torch.tensor([500]), prior.encode_texts(["a cat"]), some_views(1)).sum().backward()
     assert image.grad.abs().max() > 0
-    networks = [*prior.unet.parameters(), *prior.vae.parameters()]
+    networks = [*prior.network.parameters(), *prior.vae.parameters()]
     assert all(parameter.grad is None and not parameter.requires_grad for parameter in networks)
 
 
@@ -166,8 +171,19 @@ def test_bfloat16_networks_return_the_callers_precision(prior, stable_diffusion_
     rgb, noisy = torch.rand(1, 32, 32, 3, generator=generator), some_latents(1, generator)
     arguments = (noisy, torch.tensor([500]), prior.encode_texts(["a cat"]), some_views(1))
     assert other.encode_images(rgb).dtype == other.predict_noise(*arguments).dtype == torch.float32
-    assert other.unet.dtype == torch.bfloat16
+    assert other.network.dtype == torch.bfloat16
     torch.testing.assert_close(other.predict_noise(*arguments), prior.predict_noise(*arguments), atol=0.05, rtol=0.05)
+
+
+def test_low_rank_weights_keep_full_precision_and_learn(stable_diffusion_folder, generator):
+    prior = load_stable_diffusion(str(stable_diffusion_folder), options=NetworkOptions(dtype="bfloat16"))
+    inject_adapter_in_model(LoraConfig(r=2, target_modules=["to_q"]), prior.network)
+    added = [weight for name, weight in prior.network.named_parameters() if "lora" in name]
+    condition = prior.encode_texts(["a cat"])
+    prior.predict_noise(some_latents(1, generator), torch.tensor([9]), condition, some_views(1)).sum().backward()
+    assert added and {weight.dtype for weight in added} == {torch.float32}
+    assert any(weight.grad is not None and weight.grad.abs().max() > 0 for weight in added)
+    assert prior.network.conv_in.weight.dtype == torch.bfloat16
 
 
 def test_auto_precision_follows_the_device():
@@ -200,7 +216,7 @@ def test_a_cached_text_needs_no_encoder(stable_diffusion_folder, tmp_path, monke
 
     monkeypatch.setattr(clip_texts, "load_text_encoder", fail)
     second = load_stable_diffusion(str(stable_diffusion_folder), text_cache=cache).encode_texts(TEXTS[::-1])
-    torch.testing.assert_close(second.embeddings, first.embeddings.flip(0), rtol=0, atol=0)
+    torch.testing.assert_close(embeddings(second), embeddings(first).flip(0), rtol=0, atol=0)
 
 
 def test_a_changed_text_encoder_does_not_meet_the_old_entries(stable_diffusion_folder, tmp_path):
@@ -212,7 +228,7 @@ def test_a_changed_text_encoder_does_not_meet_the_old_entries(stable_diffusion_f
     (changed / "text_encoder/config.json").write_text(json.dumps(config | {"layer_norm_eps": 0.1}))
     prior = load_stable_diffusion(str(changed), text_cache=cache)
     kept = load_stable_diffusion(str(stable_diffusion_folder)).encode_texts(["a cat"])
-    assert (prior.encode_texts(["a cat"]).embeddings - kept.embeddings).abs().max() > 1e-3
+    assert (embeddings(prior.encode_texts(["a cat"])) - embeddings(kept)).abs().max() > 1e-3
 
 
 def test_half_precision_weights_load_from_a_folder_that_has_only_these(pipeline, prior, tmp_path, generator):

@@ -18,17 +18,38 @@ from .model_files import ModelFiles
 TEXT_PARTS = ("text_encoder", "tokenizer")
 
 
+class EmbeddingTable:
+    """The embeddings of a run's texts. They go to the device once, not at every step."""
+
+    def __init__(self, embeddings: Float[Tensor, "N L C"]) -> None:
+        self._embeddings = embeddings
+
+    def __len__(self) -> int:
+        return len(self._embeddings)
+
+    def on(self, device: torch.device, dtype: torch.dtype) -> Float[Tensor, "N L C"]:
+        """All of them, there and in that precision, from now on."""
+        self._embeddings = self._embeddings.to(device, dtype)
+        return self._embeddings
+
+
 @dataclass(frozen=True)
 class TextCondition(Condition):
     """What the network's cross-attention reads."""
 
-    embeddings: Float[Tensor, "N L C"]
+    table: EmbeddingTable
+    rows: Int[Tensor, "R"]
+    """Which texts of the table, on the CPU."""
 
     def __len__(self) -> int:
-        return len(self.embeddings)
+        return len(self.rows)
 
     def __getitem__(self, rows: Int[Tensor, "R"]) -> "TextCondition":
-        return TextCondition(self.embeddings[rows.to(self.embeddings.device)])
+        return TextCondition(self.table, self.rows[rows.to(self.rows.device)])
+
+    def embeddings_on(self, device: torch.device, dtype: torch.dtype) -> Float[Tensor, "R L C"]:
+        """One text embedding a row."""
+        return self.table.on(device, dtype)[self.rows.to(device)]
 
 
 class ClipTexts:

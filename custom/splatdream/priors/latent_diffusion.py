@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from .base import Condition, DiffusionPrior, Views
-from .clip_texts import ClipTexts, TextCondition
+from .clip_texts import ClipTexts, EmbeddingTable, TextCondition
 from .model_files import ModelFiles
 from .noise_schedule import NoiseSchedule
 
@@ -52,8 +52,8 @@ class LatentDiffusionPrior(DiffusionPrior):
     The networks go to the device of the images or latents that they are given, and stay there.
 
     Attributes:
-        files: where the weights came from.
-        unet: the denoiser (diffusers' UNet2DConditionModel), frozen.
+        files: where the weights came from; of the encoders, `encoder_files`.
+        network: the denoiser (diffusers' UNet2DConditionModel), frozen.
         vae: the autoencoder (diffusers' AutoencoderKL), frozen.
         image_size: side in pixels of the images that the denoiser was trained on.
     """
@@ -68,38 +68,40 @@ class LatentDiffusionPrior(DiffusionPrior):
         prediction_type: str,
         image_size: int,
         options: NetworkOptions,
+        encoder_files: ModelFiles | None = None,
     ) -> None:
+        """`encoder_files`: where autoencoder and text encoder came from, if not from `files`."""
         if prediction_type not in PREDICTION_TYPES:
             raise ValueError(f"prediction type '{prediction_type}' must be one of {', '.join(PREDICTION_TYPES)}")
         self.files = files
+        self.encoder_files = encoder_files or files
         self.schedule = schedule
-        self.unet = unet.eval().requires_grad_(False)
+        self.network: nn.Module = unet.eval().requires_grad_(False)
         self.vae = vae.eval().requires_grad_(False)
+        # Weights that a method adds later (LoRA) keep their own precision.
+        self._own_weights = {id(weight) for part in (unet, vae) for weight in part.parameters()}
         self.image_size = image_size
         self.prediction_type = prediction_type
         self._texts = texts
         self._options = options
         self._device: torch.device | None = None
         if options.compile:
-            self.unet.compile()
+            self.network.compile()
 
     def manifest(self) -> dict[str, object]:
         """What a run's record has to say about this prior: plain values only."""
-        placed = {} if self._device is None else {"dtype": str(self.unet.dtype).removeprefix("torch.")}
         return {
             **self.files.manifest(),
+            **({"encoders": self.encoder_files.manifest()} if self.encoder_files is not self.files else {}),
             "prediction_type": self.prediction_type,
             "image_size": self.image_size,
             "text_encoder_revision": self._texts.revision,
-            **placed,
+            "dtype": None if self._device is None else str(self._dtype).removeprefix("torch."),
         }
 
     def encode_texts(self, texts: Sequence[str]) -> TextCondition:
         """One row a text, see `ClipTexts.encode`."""
-        embeddings = self._texts.encode(texts)
-        if self._device is not None:
-            embeddings = embeddings.to(self._device, self.unet.dtype)
-        return TextCondition(embeddings)
+        return TextCondition(EmbeddingTable(self._texts.encode(texts)), torch.arange(len(texts)))
 
     def encode_images(self, rgb: Float[Tensor, "B H W 3"]) -> Float[Tensor, "B 4 h w"]:
         """The means of the latents, scaled as the denoiser expects; bilinear resizing, antialiased when it shrinks.
@@ -113,14 +115,14 @@ class LatentDiffusionPrior(DiffusionPrior):
             )
         self._place(rgb.device)
         images = resized(rgb.movedim(-1, 1), self.image_size)
-        images = self._network_input(2 * images - 1, self.vae)
+        images = self._network_input(2 * images - 1)
         latents = torch.cat([self._encode(part) for part in self._slices(images)])
         return latents.to(rgb.dtype) * self.vae.config.scaling_factor
 
     def decode_latents(self, latents: Float[Tensor, "B 4 h w"]) -> Float[Tensor, "B H W 3"]:
         """Images in [0, 1] of the prior's own resolution. No step of a distillation needs it."""
         self._place(latents.device)
-        scaled = self._network_input(latents / self.vae.config.scaling_factor, self.vae)
+        scaled = self._network_input(latents / self.vae.config.scaling_factor)
         images = torch.cat([self.vae.decode(part).sample for part in self._slices(scaled)])
         return (images.to(latents.dtype) / 2 + 0.5).clamp(0, 1).movedim(1, -1)
 
@@ -136,9 +138,9 @@ class LatentDiffusionPrior(DiffusionPrior):
             raise TypeError(f"a condition of type {type(condition).__name__} was made by another prior")
         self._place(noisy_latents.device)
         output = self._denoise(
-            self._network_input(noisy_latents, self.unet),
+            self._network_input(noisy_latents),
             timesteps.to(noisy_latents.device),
-            condition.embeddings.to(noisy_latents.device, self.unet.dtype),
+            condition.embeddings_on(noisy_latents.device, self._dtype),
             views,
         ).to(noisy_latents.dtype)
         if self.prediction_type == "v_prediction":
@@ -157,20 +159,27 @@ class LatentDiffusionPrior(DiffusionPrior):
     ) -> Float[Tensor, "B 4 h w"]:
         """What the network says, in its own parametrization and precision."""
 
+    @property
+    def _dtype(self) -> torch.dtype:
+        return self._options.dtype_on(self._device)
+
     def _place(self, device: torch.device) -> None:
+        """The networks go where they are used."""
         if self._device == device:
             return
-        dtype = self._options.dtype_on(device)
-        is_channels_last = self._options.channels_last and device.type == "cuda"
-        memory_format = torch.channels_last if is_channels_last else torch.preserve_format
-        for network in (self.unet, self.vae):
-            network.to(device=device, dtype=dtype, memory_format=memory_format)
         self._device = device
+        for part in (self.network, self.vae):
+            for tensor in (*part.parameters(), *part.buffers()):
+                if id(tensor) in self._own_weights:
+                    tensor.data = self._network_input(tensor.data)
+                else:
+                    tensor.data = tensor.data.to(device)
 
-    def _network_input(self, images: Tensor, network: nn.Module) -> Tensor:
-        is_channels_last = self._options.channels_last and images.device.type == "cuda"
-        memory_format = torch.channels_last if is_channels_last else torch.contiguous_format
-        return images.to(network.dtype).contiguous(memory_format=memory_format)
+    def _network_input(self, images: Tensor) -> Tensor:
+        """On the device, in the precision and, for images and convolutions, in the memory format of the networks."""
+        images = images.to(self._device, self._dtype)
+        is_channels_last = self._options.channels_last and self._device.type == "cuda" and images.ndim == 4
+        return images.contiguous(memory_format=torch.channels_last) if is_channels_last else images
 
     def _slices(self, images: Tensor) -> Sequence[Tensor]:
         return images.split(1 if self._options.vae_slicing else len(images))

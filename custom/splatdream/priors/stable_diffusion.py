@@ -22,7 +22,7 @@ class StableDiffusionPrior(LatentDiffusionPrior):
         embeddings: Float[Tensor, "B L C"],
         views: Views,
     ) -> Float[Tensor, "B 4 h w"]:
-        return self.unet(noisy_latents, timesteps, encoder_hidden_states=embeddings).sample
+        return self.network(noisy_latents, timesteps, encoder_hidden_states=embeddings).sample
 
 
 def load_stable_diffusion(
