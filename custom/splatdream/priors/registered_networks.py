@@ -7,6 +7,7 @@ from pathlib import Path
 from ..host import BaseObject, info, register
 from .condition_cache import ConditionCache
 from .latent_diffusion import LatentDiffusionPrior, NetworkOptions
+from .mvdream import MVDreamPrior, load_mvdream
 from .stable_diffusion import StableDiffusionPrior, load_stable_diffusion
 
 
@@ -71,6 +72,39 @@ class RegisteredStableDiffusionPrior(NetworkPrior):
             model=self.cfg.model,
             revision=self.cfg.revision or None,
             is_offline=self.cfg.offline,
+            image_size=self.cfg.image_size,
+            options=self.options(),
+            text_cache=self.text_cache(),
+        )
+        self.announce(prior)
+        return prior
+
+
+@register("splatdream-mvdream-prior")
+class RegisteredMVDreamPrior(NetworkPrior):
+    """Call it for the prior."""
+
+    @dataclass
+    class Config(NetworkPrior.Config):
+        model: str = "mvdream-sd21"
+        """Short name (mvdream-sd21, mvdream-sd15), checkpoint file, hub id, or folder in diffusers layout."""
+        encoders: str = ""
+        """Stable Diffusion model that lends its encoders to a bare checkpoint; empty for the matching one."""
+        views_per_group: int = 4
+        """Consecutive views of one object that attend to one another; as data.views_per_group."""
+        prompt_suffix: str = ", 3d asset"
+        """Added to the prompt, as in the captions that MVDream was trained on."""
+
+    cfg: Config
+
+    def __call__(self) -> MVDreamPrior:
+        prior = load_mvdream(
+            model=self.cfg.model,
+            encoders=self.cfg.encoders,
+            revision=self.cfg.revision or None,
+            is_offline=self.cfg.offline,
+            views_per_group=self.cfg.views_per_group,
+            prompt_suffix=self.cfg.prompt_suffix,
             image_size=self.cfg.image_size,
             options=self.options(),
             text_cache=self.text_cache(),
