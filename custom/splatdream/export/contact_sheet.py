@@ -23,7 +23,7 @@ def contact_sheet(
     title: str = "",
     zoom: int = 1,
     gap_px: int = 4,
-    font_px: int = 13,
+    font_px: int | None = None,
 ) -> Float[Tensor, "sheet_height sheet_width 3"]:
     """One picture with the images in a grid on white, row labels at the left, column labels and a title above.
 
@@ -34,7 +34,7 @@ def contact_sheet(
         title: one line over everything; "" for none.
         zoom: every pixel becomes a square of zoom x zoom pixels, so that small renders can be looked at.
         gap_px: white pixels between neighbors.
-        font_px: height of the letters.
+        font_px: height of the letters; by default a twelfth of an image, and at least 13.
 
     Raises:
         ValueError: the number of labels is not the number of rows or columns, or a value is not finite.
@@ -47,6 +47,7 @@ def contact_sheet(
         )
     pixels = to_uint8(images).repeat(zoom, axis=2).repeat(zoom, axis=3)
     width, height = width * zoom, height * zoom
+    font_px = font_px or max(13, height // 12)
 
     font = ImageFont.load_default(size=font_px)
     row_texts = [_wrapped(label, font, max_width_px=max(width, 8 * font_px)) for label in row_labels]
