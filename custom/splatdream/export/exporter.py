@@ -22,7 +22,7 @@ class GaussianExporter(Exporter):
     class Config(Exporter.Config):
         formats: list[str] = field(default_factory=lambda: ["ply", "splat", "html"])
         """Files to write: ply, compressed_ply, splat, html."""
-        title: str = ""
+        title: str = "3D Gaussians"
         """Heading of the html page; write ${system.prompt_processor.prompt} for the prompt."""
         camera_elevation_deg: float = 15.0
         """First view of the html page, which looks at the front; above zero is from above."""
