@@ -1,0 +1,1 @@
+"""Gaussians to triangles: density on a grid, marching cubes, clean-up, decimation, and checks of the result."""
