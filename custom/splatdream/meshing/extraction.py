@@ -1,0 +1,92 @@
+"""The whole way from a cloud to a mesh that can be unwrapped."""
+
+import time
+from dataclasses import dataclass, field
+
+from ..gaussians.cloud import GaussianCloud
+from .cavities import fillable, filled_slabs
+from .checks import MeshReport, check_report
+from .components import outer_components
+from .decimation import decimate
+from .density_grid import dense_grid, density_slabs, enclosing_grid, solid_part
+from .fans import without_touching
+from .holes import fill_holes
+from .marching_cubes import isosurface
+from .mesh import Mesh, check_mesh
+from .smoothing import taubin_smooth
+from .threshold import automatic_threshold
+
+_HOLLOW_RESOLUTION = 128
+# Of the density inside of a hollow to the surface's: enough to be inside, and no jump for the interpolation.
+_FILL_RATIO = 2.0
+
+
+@dataclass(frozen=True)
+class ExtractionOptions:
+    resolution: int = 128
+    """Grid points along the longest side of the object."""
+    threshold: float | None = None
+    """Density of the surface; none chooses the one whose silhouettes match the cloud's."""
+    smoothing_iterations: int = 5
+    """Pairs of Taubin steps before decimation."""
+    target_faces: int = 20_000
+    """Faces after decimation; 0 leaves all that marching cubes made."""
+    fill_hollows: bool = True
+    """Leave no inner wall where the cloud is a hollow shell."""
+    min_volume_share: float = 0.01
+    """Pieces smaller than this share of the largest one's volume are dropped."""
+
+
+@dataclass(frozen=True)
+class Extraction:
+    mesh: Mesh
+    threshold: float
+    """Density of the surface, chosen or given."""
+    report: MeshReport
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Wall time of each part."""
+
+
+def extract_mesh(cloud: GaussianCloud, options: ExtractionOptions = ExtractionOptions()) -> Extraction:
+    """The surface of a cloud: closed, outward, in pieces no smaller than asked for.
+
+    Raises:
+        ValueError: the cloud is empty, too faint or not finite, or its density never reaches the threshold.
+    """
+    seconds: dict[str, float] = {}
+    clock = time.perf_counter()
+
+    def lap(name: str) -> None:
+        nonlocal clock
+        now = time.perf_counter()
+        seconds[name], clock = now - clock, now
+
+    solid = solid_part(cloud)
+    threshold = automatic_threshold(solid) if options.threshold is None else options.threshold
+    lap("threshold")
+    grid = enclosing_grid(solid, options.resolution)
+    slabs = density_slabs(solid, grid)
+    if options.fill_hollows:
+        coarse = enclosing_grid(solid, min(options.resolution, _HOLLOW_RESOLUTION))
+        mask = fillable(dense_grid(solid, coarse) > threshold)
+        slabs = filled_slabs(slabs, grid, mask, coarse, _FILL_RATIO * threshold)
+    mesh = isosurface(slabs, grid, threshold)
+    lap("surface")
+    mesh = cleaned(mesh, options)
+    check_mesh(mesh, "the mesh after clean-up")
+    lap("clean_up")
+    report = check_report(mesh)
+    lap("checks")
+    return Extraction(mesh, threshold, report, seconds)
+
+
+def cleaned(mesh: Mesh, options: ExtractionOptions) -> Mesh:
+    """Components, smoothing, decimation, and what decimation tore is closed again."""
+    mesh = outer_components(mesh, options.min_volume_share)
+    if options.smoothing_iterations > 0:
+        mesh = taubin_smooth(mesh, options.smoothing_iterations)
+    if options.target_faces > 0:
+        # Decimation may pinch the surface: parted first, what is open then is closed.
+        mesh = fill_holes(without_touching(decimate(mesh, options.target_faces)))
+        mesh = outer_components(mesh, options.min_volume_share)
+    return mesh
