@@ -44,11 +44,11 @@ OWNERS = {
     "nerfacc": ("fields/",),
     "viser": ("viewer/", "export/viewer_page.py"),
     "ray": ("experiments/",),
-    "embreex": ("texture/ray_casting.py",),
+    "embreex": ("texture/embree_rays.py",),
     "xatlas": ("texture/unwrap.py",),
     "trimesh": ("export/mesh_files.py",),
     "skimage": ("meshing/marching_cubes.py",),
-    "fast_simplification": ("meshing/",),
+    "fast_simplification": ("meshing/decimation.py",),
     "matplotlib": ("experiments/", "toybox/", "evaluation/"),
     "imageio_ffmpeg": ("export/video.py",),
 }
