@@ -8,6 +8,7 @@ REGISTERING_MODULES: tuple[str, ...] = (
     ".export.exporter",
     ".gaussians.geometry",
     ".guidance.guidance",
+    ".guidance.presets",
     ".priors.registered",
     ".prompts.processor",
     ".rendering.background",

@@ -67,7 +67,7 @@ class MixturePrior(DiffusionPrior):
 
 
 def make_denoiser(conditional, unconditional, guidance_scale, num_views, empty=None, others=(), **kwargs):
-    """A denoiser that knows a mixture for the text, the negative prompt, the empty text (by default the same), others."""
+    """A denoiser that knows a mixture for the text, the negative prompt, the empty text (by default that), others."""
     mixtures = {"text": conditional, "negative": unconditional, "empty": empty or unconditional}
     mixtures |= {f"other {index}": mixture for index, mixture in enumerate(others)}
     prior = MixturePrior(mixtures)
