@@ -14,8 +14,8 @@ from numba import njit
 from .numba_lanes import JIT_OPTIONS, LOG2_E
 from .signature import ALPHA_THRESHOLD
 
-TILE_WIDTH = 64
-TILE_HEIGHT = 16
+TILE_WIDTH = 32
+TILE_HEIGHT = 32
 
 # A record is one cache line of float32: everything compositing needs to know of one Gaussian.
 RECORD_SIZE = 16

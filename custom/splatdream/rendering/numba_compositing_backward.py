@@ -27,18 +27,32 @@ from .numba_binning import (
     TILE_HEIGHT,
     TILE_WIDTH,
 )
-from .numba_compositing import PADDED_WIDTH, reached_columns, reached_rows
+from .numba_compositing import (
+    BATCH,
+    BLOCK_LEFT,
+    BLOCK_TOP,
+    BLOCK_WIDTH,
+    BLOCKS,
+    aligned_floats,
+    find_blocks,
+    lowest_block,
+    open_blocks,
+    pixel_offset,
+)
 from .numba_lanes import JIT_OPTIONS, LANES, exp2
 from .signature import MAX_ALPHA, MIN_TRANSMITTANCE
 
-# The planes of a tile, interleaved by row: transmittance, S, and the gradients of red, green, blue, depth, alpha.
-_ROW = 7 * PADDED_WIDTH
-STATE_SIZE = TILE_HEIGHT * _ROW
+# What is kept of a block, plane after plane: transmittance, S, the gradients of red, green, blue, depth and alpha.
+_BLOCK_SIZE = 7 * LANES
+_BEHIND, _GRAD_RED, _GRAD_GREEN, _GRAD_BLUE, _GRAD_DEPTH, _GRAD_ALPHA = (
+    np.uint64(plane * LANES) for plane in range(1, 7)
+)
 
 # What is summed over pixels for each Gaussian of each tile.
 MOMENTS = 12
 (SUM, SUM_X, SUM_XX, SUM_Y, SUM_XY, SUM_YY, TO_RED, TO_GREEN, TO_BLUE, TO_DEPTH, ABS_X, ABS_Y) = range(MOMENTS)
 _CURRENT = MOMENTS  # behind the sums: the product of the step at hand
+_LANES_SIZE = (MOMENTS + 1) * LANES
 
 _HALF = np.float32(0.5)
 _ONE = np.float32(1)
@@ -49,40 +63,43 @@ _MIN_TRANSMITTANCE = np.float32(MIN_TRANSMITTANCE)
 _TO_CONIC = np.float32(-2 * np.log(2))
 
 
+# With reassociation, LLVM adds up lanes pairwise in registers; without, one after the other.
 @njit(**{**JIT_OPTIONS, "fastmath": {"contract", "reassoc", "nsz"}})
 def _sum_lanes(lanes, sums):
-    """The sum of each group of LANES numbers."""
-    for moment in range(MOMENTS):
-        total = _ZERO
-        for lane in range(LANES):
-            total += lanes[moment * LANES + lane]
-        sums[moment] = total
+    """Fills sums [n,12] with the sums over the lanes of each moment."""
+    for index in range(len(sums)):
+        for moment in range(MOMENTS):
+            base = index * _LANES_SIZE + moment * LANES
+            total = _ZERO
+            for lane in range(LANES):
+                total += lanes[base + lane]
+            sums[index, moment] = total
 
 
 @njit(**JIT_OPTIONS)
-def composite_tile_backward(  # noqa: PLR0915
-    records, tile_list, first, last, x0, y0, columns, rows, absgrad, state, lanes, moments
-):
-    """Fills moments[first:last] from state, which holds T = 1, S = its total, and the pixels' gradients."""
-    for index in range(first, last):
-        record = records[tile_list[index]]
-        center_x = record[CENTER_X] - np.float32(x0) - _HALF
-        xx, xy, yy, log2_opacity = record[QUAD_XX], record[QUAD_XY], record[QUAD_YY], record[LOG2_OPACITY]
-        red, green, blue, depth = record[RED], record[GREEN], record[BLUE], record[DEPTH]
+def composite_tile_backward(records, tile_list, left, top, absgrad, state, block_sets, lanes, moments):  # noqa: PLR0915
+    """Fills moments [n,12] of the n listed Gaussians from state: T = 1, S = its total, and the pixels' gradients."""
+    still_open = open_blocks(state, _BLOCK_SIZE)
+    for start in range(0, len(tile_list), BATCH):
+        batch = tile_list[start : start + BATCH]
+        find_blocks(records, batch, left, top, still_open, block_sets)
         lanes[:] = _ZERO
-        first_row, last_row = reached_rows(record, y0, rows)
-        for row in range(first_row, last_row):
-            dy = np.float32(y0 + row) + _HALF - record[CENTER_Y]
-            x_factor = xy * dy
-            constant = yy * dy * dy + log2_opacity
-            first_column, last_column = reached_columns(record, dy, x0, columns)
-            for column in range(first_column, last_column, LANES):
-                base = row * _ROW + column
-                dx0 = np.float32(column) - center_x
+        for index in range(len(batch)):
+            record, blocks = records[batch[index]], block_sets[index]
+            row = np.uint64(index * _LANES_SIZE)
+            center_x, center_y = record[CENTER_X] - left, record[CENTER_Y] - top
+            xx, xy, yy, log2_opacity = record[QUAD_XX], record[QUAD_XY], record[QUAD_YY], record[LOG2_OPACITY]
+            red, green, blue, depth = record[RED], record[GREEN], record[BLUE], record[DEPTH]
+            while blocks:
+                block = lowest_block(blocks)
+                blocks &= blocks - np.uint64(1)
+                base = np.uint64(block * _BLOCK_SIZE)
+                dx0, dy0 = BLOCK_LEFT[block] - center_x, BLOCK_TOP[block] - center_y
                 for lane in range(LANES):
-                    p = base + lane
-                    dx = dx0 + np.float32(lane)
-                    log2_alpha = (xx * dx + x_factor) * dx + constant
+                    p = base + np.uint64(lane)
+                    dx = dx0 + np.float32(lane % BLOCK_WIDTH)
+                    dy = dy0 + np.float32(lane // BLOCK_WIDTH)
+                    log2_alpha = (xx * dx + xy * dy) * dx + (yy * dy * dy + log2_opacity)
                     unclamped = exp2(log2_alpha)
                     alpha = min(unclamped, _MAX_ALPHA)
                     alpha = alpha if log2_alpha >= LOG2_THRESHOLD else _ZERO
@@ -93,36 +110,38 @@ def composite_tile_backward(  # noqa: PLR0915
                     weight = weight if goes_on else _ZERO
                     alpha = alpha if goes_on else _ZERO
                     state[p] = after if goes_on else -abs(before)
-                    to_red = weight * state[p + 2 * PADDED_WIDTH]
-                    to_green = weight * state[p + 3 * PADDED_WIDTH]
-                    to_blue = weight * state[p + 4 * PADDED_WIDTH]
-                    to_depth = weight * state[p + 5 * PADDED_WIDTH]
+                    to_red = weight * state[p + _GRAD_RED]
+                    to_green = weight * state[p + _GRAD_GREEN]
+                    to_blue = weight * state[p + _GRAD_BLUE]
+                    to_depth = weight * state[p + _GRAD_DEPTH]
                     seen = to_red * red + to_green * green + to_blue * blue + to_depth * depth
-                    seen += weight * state[p + 6 * PADDED_WIDTH]
-                    behind = state[p + PADDED_WIDTH] - seen
-                    state[p + PADDED_WIDTH] = behind
+                    seen += weight * state[p + _GRAD_ALPHA]
+                    behind = state[p + _BEHIND] - seen
+                    state[p + _BEHIND] = behind
                     v = seen - alpha * behind / (_ONE - alpha)
                     v = v if unclamped <= _MAX_ALPHA else _ZERO
                     vx = v * dx
                     vy = v * dy
-                    lanes[SUM * LANES + lane] += v
-                    lanes[SUM_X * LANES + lane] += vx
-                    lanes[SUM_XX * LANES + lane] += vx * dx
-                    lanes[SUM_Y * LANES + lane] += vy
-                    lanes[SUM_XY * LANES + lane] += vx * dy
-                    lanes[SUM_YY * LANES + lane] += vy * dy
-                    lanes[TO_RED * LANES + lane] += to_red
-                    lanes[TO_GREEN * LANES + lane] += to_green
-                    lanes[TO_BLUE * LANES + lane] += to_blue
-                    lanes[TO_DEPTH * LANES + lane] += to_depth
-                    lanes[_CURRENT * LANES + lane] = v
+                    lanes[row + np.uint64(SUM * LANES + lane)] += v
+                    lanes[row + np.uint64(SUM_X * LANES + lane)] += vx
+                    lanes[row + np.uint64(SUM_XX * LANES + lane)] += vx * dx
+                    lanes[row + np.uint64(SUM_Y * LANES + lane)] += vy
+                    lanes[row + np.uint64(SUM_XY * LANES + lane)] += vx * dy
+                    lanes[row + np.uint64(SUM_YY * LANES + lane)] += vy * dy
+                    lanes[row + np.uint64(TO_RED * LANES + lane)] += to_red
+                    lanes[row + np.uint64(TO_GREEN * LANES + lane)] += to_green
+                    lanes[row + np.uint64(TO_BLUE * LANES + lane)] += to_blue
+                    lanes[row + np.uint64(TO_DEPTH * LANES + lane)] += to_depth
+                    lanes[row + np.uint64(_CURRENT * LANES + lane)] = v
                 if absgrad:
                     for lane in range(LANES):
-                        dx = dx0 + np.float32(lane)
-                        v = _TO_CONIC * lanes[_CURRENT * LANES + lane]
-                        lanes[ABS_X * LANES + lane] += abs(v * (xx * dx + _HALF * xy * dy))
-                        lanes[ABS_Y * LANES + lane] += abs(v * (_HALF * xy * dx + yy * dy))
-        _sum_lanes(lanes, moments[index])
+                        dx = dx0 + np.float32(lane % BLOCK_WIDTH)
+                        dy = dy0 + np.float32(lane // BLOCK_WIDTH)
+                        v = _TO_CONIC * lanes[row + np.uint64(_CURRENT * LANES + lane)]
+                        lanes[row + np.uint64(ABS_X * LANES + lane)] += abs(v * (xx * dx + _HALF * xy * dy))
+                        lanes[row + np.uint64(ABS_Y * LANES + lane)] += abs(v * (_HALF * xy * dx + yy * dy))
+        _sum_lanes(lanes, moments[start : start + BATCH])
+        still_open = open_blocks(state, _BLOCK_SIZE)
 
 
 @njit(**JIT_OPTIONS)
@@ -142,8 +161,9 @@ def composite_tiles_backward(
     moments,
 ):
     """Fills moments [pairs,12] of the tiles first_task..last_task-1 of all cameras, up to where each list was left."""
-    state = np.empty(STATE_SIZE, np.float32)
-    lanes = np.empty((MOMENTS + 1) * LANES, np.float32)
+    state = aligned_floats(BLOCKS * _BLOCK_SIZE)
+    lanes = aligned_floats(BATCH * _LANES_SIZE)
+    block_sets = np.empty(BATCH, np.uint64)
     tiles = (len(starts) - 1) // len(records)
     for task in range(first_task, last_task):
         camera, tile = task // tiles, task % tiles
@@ -151,16 +171,19 @@ def composite_tiles_backward(
         columns, rows = min(TILE_WIDTH, width - x0), min(TILE_HEIGHT, height - y0)
         state[:] = _ZERO
         for row in range(rows):
-            base = row * _ROW
             for column in range(columns):
-                state[base + column] = _ONE
-            for channel in range(5):
-                for column in range(columns):
+                p = pixel_offset(column, row, _BLOCK_SIZE)
+                total = _ZERO
+                for channel in range(5):
                     gradient = grad_planes[camera, channel, y0 + row, x0 + column]
-                    state[base + (2 + channel) * PADDED_WIDTH + column] = gradient
-                    state[base + PADDED_WIDTH + column] += gradient * planes[camera, channel, y0 + row, x0 + column]
+                    state[p + (2 + channel) * LANES] = gradient
+                    total += gradient * planes[camera, channel, y0 + row, x0 + column]
+                state[p] = _ONE
+                state[p + LANES] = total
+        left, top = np.float32(x0) + _HALF, np.float32(y0) + _HALF
+        pairs = slice(starts[task], reached[task])
         composite_tile_backward(
-            records[camera], lists, starts[task], reached[task], x0, y0, columns, rows, absgrad, state, lanes, moments
+            records[camera], lists[pairs], left, top, absgrad, state, block_sets, lanes, moments[pairs]
         )
 
 

@@ -1,7 +1,8 @@
 """How the CPU kernels are compiled, and the arithmetic they share.
 
 Kernels work on LANES neighboring pixels of a row at once: the innermost loop always runs over exactly LANES
-elements without a branch, and LLVM turns it into vector instructions of whatever width the machine has.
+elements without a branch, and LLVM turns it into vector instructions of whatever width the machine has. Indices into
+arrays are unsigned there, because for a signed index Numba adds a test for a negative one, which would be a branch.
 """
 
 import math
@@ -12,7 +13,7 @@ from numba import njit
 LANES = 16
 """Pixels in an innermost loop: one AVX-512 register of float32, two of AVX2."""
 
-# No fast math in general: it would break the rounding trick of exp2.
+# Of fast math only fused multiply-add: the rest would break the rounding trick of exp2.
 JIT_OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 
 LOG2_E = math.log2(math.e)
@@ -25,7 +26,7 @@ _ROUND = np.float32(1.5 * 2**23)  # adding it rounds a float32 to an integer, ke
 _EXPONENT_SHIFT = np.int32(23)
 
 
-@njit(inline="always", **{**JIT_OPTIONS, "fastmath": False})
+@njit(inline="always", **JIT_OPTIONS)
 def exp2(x):
     """2^x in float32 for x in [-126, 127], relative error below 3e-7; outside, garbage that must not be used."""
     shifted = x + _ROUND
