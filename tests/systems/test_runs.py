@@ -42,6 +42,7 @@ def test_a_run_leaves_pictures_a_video_assets_and_a_manifest(finished_run):
         "it20-validation.png",
         "it20-test.mp4",
         "it20-test-contact-sheet.png",
+        "it20-test.html",
         "it20-export/cloud.ply",
         "it20-export/cloud.splat",
         "it20-export/viewer.html",

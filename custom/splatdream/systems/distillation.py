@@ -10,8 +10,9 @@ from ..cameras.random_streams import generator_for
 from ..densification.controller import DensificationConfig, DensificationController
 from ..gaussians.optimizer_groups import make_adam, set_learning_rates
 from ..guidance.guidance import Guidance
-from ..host import BaseLift3DSystem, find, parse_structured, register
+from ..host import BaseLift3DSystem, find, info, parse_structured, register
 from ..losses.regularizers import REGULARIZERS, regularization
+from ..viewer.live_view import LiveView
 from .contributions import contributions
 from .outputs import OutputsMixin
 from .stage_timer import StageTimer, peak_memory_bytes
@@ -36,6 +37,8 @@ class DistillationSystem(OutputsMixin, BaseLift3DSystem):
         """Rows of the contact sheet; its columns are 8 azimuths."""
         turntable_fps: float = 20.0
         """Frames a second of the turntable video."""
+        live_view_port: int = 0
+        """Port of a local page that shows the cloud while it changes; 0 is none."""
 
     cfg: Config
 
@@ -50,6 +53,7 @@ class DistillationSystem(OutputsMixin, BaseLift3DSystem):
         self._denoiser_evaluations = 0
         self._seen_cameras: list[CameraBatch] = []
         self._restored_guidance: dict[str, object] | None = None
+        self._live_view: LiveView | None = None
         self._begin_outputs()
         if not hasattr(self, "progress"):
             self.progress: dict[str, object] = {}
@@ -73,6 +77,9 @@ class DistillationSystem(OutputsMixin, BaseLift3DSystem):
         if self.cfg.export_after_training:
             # Now, not after training: a format that does not exist must not cost a run.
             self._make_exporter()
+        if self.cfg.live_view_port:
+            self._live_view = LiveView(self.cfg.live_view_port, title=self._title())
+            info(f"live view: {self._live_view.url}")
         self._write_manifest()
 
     def training_step(self, batch: dict[str, Tensor | int], batch_idx: int) -> None:
@@ -113,6 +120,8 @@ class DistillationSystem(OutputsMixin, BaseLift3DSystem):
                 self._seen_cameras.append(CameraBatch.from_batch(batch))
             self._refine(step + 1, optimizer.optimizer)
         self._report(guided, distillation, regularizer)
+        if self._live_view is not None:
+            self._live_view.update(self.geometry.cloud().detach(), f"step {step + 1}")
 
     def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
         # Tensors and plain types only: checkpoints are loaded with weights_only=True.
@@ -136,6 +145,8 @@ class DistillationSystem(OutputsMixin, BaseLift3DSystem):
         self._timer.load(state["seconds_by_stage"])
 
     def on_train_end(self) -> None:
+        if self._live_view is not None:
+            self._live_view.close()
         if self.cfg.export_after_training:
             self._export_now()
         self._write_manifest(

@@ -41,9 +41,14 @@ class OutputsMixin(GaussianSaverMixin):
 
     def on_test_epoch_end(self) -> None:
         name = f"it{self.true_global_step}-test"
-        write_mp4(self.get_save_path(f"{name}.mp4"), self._frames, fps=self.cfg.turntable_fps)
+        turntable = self.get_save_path(f"{name}.mp4")
+        write_mp4(turntable, self._frames, fps=self.cfg.turntable_fps)
         self._frames.clear()
-        self._write_contact_sheet(f"{name}-contact-sheet.png")
+        sheet = self._contact_sheet()
+        write_png(self.get_save_path(f"{name}-contact-sheet.png"), sheet)
+        cloud = self.geometry.cloud().detach().to("cpu")
+        facts = {"steps": str(self.true_global_step), "Gaussians": f"{len(cloud):,}"} | self._run_facts()
+        self.save_summary(f"{name}.html", cloud, self._title(), sheet, turntable, facts)
 
     def predict_step(self, batch: dict[str, Tensor | int], batch_idx: int) -> None:
         self._last_view = batch
@@ -51,9 +56,9 @@ class OutputsMixin(GaussianSaverMixin):
 
     def on_predict_epoch_end(self) -> None:
         super().on_predict_epoch_end()
-        self._write_contact_sheet(f"it{self.true_global_step}-export/contact-sheet.png")
+        write_png(self.get_save_path(f"it{self.true_global_step}-export/contact-sheet.png"), self._contact_sheet())
 
-    def _write_contact_sheet(self, filename: str) -> None:
+    def _contact_sheet(self) -> Tensor:
         """Eight azimuths by the configured elevations, at the distance, field of view and size of the test views."""
         elevations = list(self.cfg.contact_sheet_elevations_deg)
         batch = self._last_view
@@ -68,7 +73,18 @@ class OutputsMixin(GaussianSaverMixin):
         images = torch.stack(views).unflatten(0, (len(elevations), _CONTACT_SHEET_AZIMUTHS))
         rows = [f"elevation {elevation:g}" for elevation in elevations]
         columns = [f"{360 * i // _CONTACT_SHEET_AZIMUTHS}" for i in range(_CONTACT_SHEET_AZIMUTHS)]
-        write_png(self.get_save_path(filename), contact_sheet(images, rows, columns))
+        return contact_sheet(images, rows, columns)
+
+    def _title(self) -> str:
+        return str(self.cfg.prompt_processor.get("prompt", "")) or "3D Gaussians"
+
+    def _run_facts(self) -> dict[str, str]:
+        """What the training of this process measured; nothing when only a checkpoint was loaded."""
+        if "seconds_by_stage" not in self._manifest:
+            return {}
+        seconds = sum(self._manifest["seconds_by_stage"].values())
+        evaluations = self._manifest["denoiser_evaluations"]
+        return {"seed": str(self.cfg.seed), "seconds": f"{seconds:.1f}", "denoiser evaluations": f"{evaluations:,}"}
 
     def _make_exporter(self) -> Exporter:
         parts = {"geometry": self.geometry, "material": self.material, "background": self.background}
