@@ -1,0 +1,1 @@
+"""Triangles to painted triangles: unwrap, ray casting, bake, padding, seams, refinement, material."""

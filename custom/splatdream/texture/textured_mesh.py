@@ -1,0 +1,56 @@
+"""TexturedMesh: a mesh, its places in the texture, the texture and the material.
+
+F faces, T places in the texture (a vertex on a chart's border has several).
+"""
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ..meshing.mesh import Mesh
+from .material import Material
+
+
+@dataclass(frozen=True)
+class UvLayout:
+    """Where each face lies in the texture."""
+
+    uvs: Float[Tensor, "T 2"]
+    """(0, 0) is the bottom left corner of the texture, (1, 1) the top right one, as in OBJ files."""
+    uv_faces: Int[Tensor, "F 3"]
+    """Rows of `uvs`, corner by corner as `Mesh.faces`."""
+
+    @property
+    def corners(self) -> Float[Tensor, "F 3 2"]:
+        return self.uvs[self.uv_faces]
+
+    def to(self, device: torch.device | str) -> "UvLayout":
+        return UvLayout(self.uvs.to(device), self.uv_faces.to(device))
+
+
+@dataclass(frozen=True)
+class TexturedMesh:
+    mesh: Mesh
+    layout: UvLayout
+    texture: Float[Tensor, "H W 3"]
+    """sRGB-coded base color in [0, 1]; row 0 is the top."""
+    material: Material = field(default_factory=Material)
+
+    def with_texture(self, texture: Float[Tensor, "H W 3"]) -> "TexturedMesh":
+        return replace(self, texture=texture)
+
+    def to(self, device: torch.device | str) -> "TexturedMesh":
+        return replace(self, mesh=self.mesh.to(device), layout=self.layout.to(device), texture=self.texture.to(device))
+
+
+def sample_texture(texture: Float[Tensor, "H W C"], uvs: Float[Tensor, "N 2"]) -> Float[Tensor, "N C"]:
+    """Bilinear colors at places in the texture; beyond its border the border's. Differentiable in both."""
+    # grid_sample counts from -1 to 1, y downward.
+    places = torch.stack([2 * uvs[:, 0] - 1, 1 - 2 * uvs[:, 1]], dim=1)
+    image = texture.movedim(-1, 0)[None]
+    sampled = torch.nn.functional.grid_sample(
+        image, places[None, None], mode="bilinear", padding_mode="border", align_corners=False
+    )
+    return sampled[0, :, 0].T
