@@ -73,6 +73,12 @@ def test_without_view_dependence_every_camera_gets_the_bare_prompt():
     assert [prompts.texts[row] for row in rows] == ["a cat", "a cat"]
 
 
+def test_a_suffix_goes_to_what_describes_the_object_only():
+    prompts = make_view_prompts("a cat", negative_prompt="ugly").with_suffix(", 3d asset")
+    assert prompts.texts[-3:] == ["a cat, 3d asset", "ugly", ""]
+    assert all(text.startswith("a cat, ") and text.endswith("view, 3d asset") for text in prompts.texts[:-3])
+
+
 def test_an_empty_prompt_is_refused():
     with pytest.raises(ValueError, match="prompt is empty"):
         make_view_prompts("  ")

@@ -222,5 +222,6 @@ class Guidance(BaseObject):
             prompts = prompt_utils
             if not isinstance(prompts, ViewPrompts):
                 prompts = from_upstream(prompt_utils, is_view_dependent=True)
-            self._encoded = (prompt_utils, prompts, self._prior.encode_texts(prompts.texts))
+            texts = prompts.with_suffix(self._prior.prompt_suffix).texts
+            self._encoded = (prompt_utils, prompts, self._prior.encode_texts(texts))
         return self._encoded[1], self._encoded[2]

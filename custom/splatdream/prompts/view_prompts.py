@@ -4,7 +4,7 @@ B cameras.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Int
@@ -32,6 +32,11 @@ class ViewPrompts:
     def texts(self) -> list[str]:
         """Every text of the run, in the order in which `rows` counts: the directions, no direction, negative, empty."""
         return [*(self.view_texts[direction] for direction in ViewDirection), self.prompt, self.negative_prompt, ""]
+
+    def with_suffix(self, suffix: str) -> "ViewPrompts":
+        """The same with every text that describes the object ending in `suffix`; negative and empty texts stay."""
+        view_texts = {direction: text + suffix for direction, text in self.view_texts.items()}
+        return replace(self, prompt=self.prompt + suffix, view_texts=view_texts)
 
     def rows(self, cameras: CameraBatch) -> Int[Tensor, "B"]:
         """For every camera the row of `texts` that describes what it sees."""

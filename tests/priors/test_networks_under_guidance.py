@@ -1,0 +1,62 @@
+"""The registered guidance drives the network priors as it drives the exact ones."""
+
+import pytest
+import torch
+from splatdream.cameras.batch import orbit_cameras
+from splatdream.guidance.guidance import Guidance
+from splatdream.guidance.methods import METHODS
+from splatdream.priors import registered_networks  # noqa: F401 - registers
+from splatdream.priors.clip_texts import ClipTexts
+from splatdream.prompts.view_prompts import make_view_prompts
+
+PROMPTS = make_view_prompts("a cat", negative_prompt="dog", is_view_dependent=True)
+
+
+@pytest.fixture(params=["splatdream-stable-diffusion-prior", "splatdream-mvdream-prior"])
+def prior_type(request):
+    return request.param
+
+
+@pytest.fixture
+def folder(prior_type, stable_diffusion_folder, mvdream_folder):
+    return str(mvdream_folder if "mvdream" in prior_type else stable_diffusion_folder)
+
+
+def step(prior_type, folder, **cfg):
+    guidance = Guidance(
+        {"prior_type": prior_type, "prior": {"model": folder, "cache_texts": False}, "guidance_scale": 50.0, **cfg}
+    )
+    guidance.update_step(0, 0)
+    rgb = torch.full((4, 24, 24, 3), 0.5, requires_grad=True)
+    batch = orbit_cameras([10.0] * 4, [0.0, 90.0, 180.0, 270.0], width=24, height=24).to_batch()
+    out = guidance(rgb, PROMPTS, **batch)
+    out["loss_sds"].backward()
+    return out, rgb.grad
+
+
+def test_a_step_reaches_the_pixels_of_every_view_and_counts_its_cost(prior_type, folder):
+    out, gradient = step(prior_type, folder)
+    assert gradient.isfinite().all()
+    assert (gradient.abs().amax(dim=(1, 2, 3)) > 0).all()
+    assert out["denoiser_evaluations"] == 8
+
+
+def test_a_step_is_repeated_bit_by_bit(prior_type, folder):
+    torch.testing.assert_close(step(prior_type, folder)[1], step(prior_type, folder)[1], rtol=0, atol=0)
+
+
+def test_mvdreams_suffix_is_added_to_the_prompt_and_not_to_the_negative(prior_type, folder, monkeypatch):
+    seen = []
+    encode = ClipTexts.encode
+    monkeypatch.setattr(ClipTexts, "encode", lambda self, texts: (seen.extend(texts), encode(self, texts))[1])
+    step(prior_type, folder)
+    suffix = ", 3d asset" if "mvdream" in prior_type else ""
+    assert {"dog", "", f"a cat{suffix}", f"a cat, front view{suffix}"} <= set(seen)
+    assert "dog, 3d asset" not in seen
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_runs_on_the_network(prior_type, folder, method):
+    out, gradient = step(prior_type, folder, method=method)
+    assert gradient.isfinite().all() and gradient.abs().max() > 0
+    assert all(torch.as_tensor(value).isfinite().all() for value in out.values())
