@@ -1,0 +1,94 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from splatdream.evaluation.ground_truth import evaluate_against_toybox, held_out_cameras
+from splatdream.evaluation.image_metrics import MAX_PSNR
+from splatdream.evaluation.point_distance import chamfer_distance
+from splatdream.toybox.mesh import sample_outer_surface
+from splatdream.toybox.objects import build_scene
+from splatdream.toybox.ray_tracer import composite, trace
+
+
+def _rotation(degrees):
+    angle = torch.deg2rad(torch.tensor(float(degrees)))
+    rotation = torch.eye(4)
+    rotation[0, :2] = torch.stack([angle.cos(), -angle.sin()])
+    rotation[1, :2] = torch.stack([angle.sin(), angle.cos()])
+    return rotation
+
+
+def _renderer(caption, turned_by_deg=0.0):
+    """Renders the object after a turn about the vertical axis: seen by cameras turned the other way."""
+
+    def render(cameras):
+        seen = dataclasses.replace(cameras, c2w=_rotation(-turned_by_deg) @ cameras.c2w)
+        rgba = trace(build_scene(caption), seen)
+        return composite(rgba, torch.ones(len(cameras), 3)), rgba[..., 3:]
+
+    return render
+
+
+def test_the_true_object_is_perfect():
+    report = evaluate_against_toybox(_renderer("an orange cat"), "an orange cat, front view")
+    assert report.turn_deg == 0
+    assert report.label == "ok"
+    assert report.raw == report.turned
+    assert report.raw.psnr == MAX_PSNR
+    assert report.raw.ssim == pytest.approx(1.0, abs=1e-5)
+    assert report.raw.silhouette_iou == 1.0
+    assert report.chamfer_raw is None
+
+
+def test_a_turned_object_is_wrong_as_it_stands_and_right_after_the_best_turn():
+    caption, turned_by_deg = "a blue robot", 52.0
+    points = torch.from_numpy(sample_outer_surface(build_scene(caption), 4000, np.random.default_rng(1))).float()
+    turned_points = points @ _rotation(turned_by_deg)[:3, :3].T
+    report = evaluate_against_toybox(_renderer(caption, turned_by_deg), caption, surface_points=turned_points)
+    # The result shows at azimuth 0 what the object shows at -52.
+    assert report.turn_deg == pytest.approx(-turned_by_deg, abs=0.5)
+    assert report.raw.psnr < 18
+    assert report.turned.psnr > 60
+    assert report.turned.silhouette_iou > 0.999
+    assert report.label == "ok"
+    # 4000 random points on about 6 square units are 0.02 from the nearest of 4000 others.
+    assert report.chamfer_turned < 0.03 < report.chamfer_raw
+
+
+def test_a_small_error_costs_what_psnr_says():
+    def render(cameras):
+        rgb, alpha = _renderer("a red car")(cameras)
+        return (rgb - 0.01).abs(), alpha
+
+    report = evaluate_against_toybox(render, "a red car")
+    assert report.raw.psnr == pytest.approx(40.0, abs=0.1)
+
+
+def test_an_empty_result_is_unrecognisable():
+    def render(cameras):
+        shape = (len(cameras), cameras.height, cameras.width)
+        return torch.ones(*shape, 3), torch.zeros(*shape, 1)
+
+    report = evaluate_against_toybox(render, "a green frog")
+    assert report.label == "unrecognisable"
+    assert report.raw.silhouette_iou == 0
+
+
+def test_held_out_cameras_are_sixteen_all_round_and_off_every_grid():
+    cameras = held_out_cameras()
+    assert len(cameras) == 16
+    gaps = cameras.azimuth_deg.sort().values.diff()
+    assert gaps.max() < 60
+    assert ((cameras.azimuth_deg.remainder(15) > 0.2) & (cameras.azimuth_deg.remainder(15) < 14.8)).all()
+    assert cameras.elevation_deg.min() > -10
+    assert cameras.elevation_deg.max() < 45
+
+
+def test_chamfer_of_shifted_grids_is_the_shift_and_empty_sets_are_refused(generator):
+    grid = torch.cartesian_prod(*[torch.arange(5.0)] * 3)
+    assert chamfer_distance(grid, grid + torch.tensor([0.1, 0, 0])) == pytest.approx(0.1, abs=1e-4)
+    # A set against one of its points: 0 one way, the mean distance the other.
+    assert chamfer_distance(grid[:1], grid) == pytest.approx(0.5 * float(grid.norm(dim=1).mean()), rel=1e-5)
+    with pytest.raises(ValueError, match="need points"):
+        chamfer_distance(grid, grid[:0])
