@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from ..cameras.batch import orbit_cameras
 from .objects import build_scene
 from .ray_tracer import composite, trace
-from .vocabulary import OBJECTS
+from .vocabulary import OBJECTS, ToyboxCaption
 
 GALLERY_CAPTIONS = tuple(
-    f"a {color} {name}"
+    str(ToyboxCaption(name, color))
     for name, color in zip(
         OBJECTS,
         ("blue", "brown", "red", "orange", "green", "brown", "yellow", "blue", "green", "orange", "purple", "blue",
@@ -30,14 +32,26 @@ def gallery_image(
     size: int = 128,
     objects_per_row: int = 2,
 ) -> Float[Tensor, "height width 3"]:
-    """Views of the captioned objects on white, in [0, 1]; `objects_per_row` objects stand side by side."""
+    """Views of the captioned objects on white, in [0, 1]; `objects_per_row` objects stand side by side.
+
+    Each strip of views has its caption underneath, where there is room for letters (size 64 or more).
+    """
     cameras = orbit_cameras([elevation_deg] * len(azimuth_deg), azimuth_deg, width=size, height=size)
     background = torch.ones(len(cameras), 3)
     strips = []
     for caption in captions:
         views = composite(trace(build_scene(caption), cameras, supersampling=3), background)
-        strips.append(torch.cat(list(views), dim=1))
-    blank = torch.ones_like(strips[0])
-    strips += [blank] * (-len(strips) % objects_per_row)
+        strips.append(_with_caption(torch.cat(list(views), dim=1), caption, size // 8))
+    strips += [torch.ones_like(strips[0])] * (-len(strips) % objects_per_row)
     rows = [torch.cat(strips[i : i + objects_per_row], dim=1) for i in range(0, len(strips), objects_per_row)]
     return torch.cat(rows, dim=0)
+
+
+def _with_caption(strip: Float[Tensor, "size width 3"], caption: str, height: int) -> Float[Tensor, "taller width 3"]:
+    """The strip above a line of text `height` pixels high."""
+    if height < 8:
+        return strip
+    label = Image.new("RGB", (strip.shape[1], height), "white")
+    font = ImageFont.load_default(size=0.8 * height)
+    ImageDraw.Draw(label).text((0.5 * strip.shape[1], 0.4 * height), caption, fill="dimgray", font=font, anchor="mm")
+    return torch.cat([strip, torch.from_numpy(np.asarray(label).copy()).float() / 255])
