@@ -1,7 +1,9 @@
 """The adapter agrees with a plain diffusers pipeline on the same files."""
 
+import gc
 import json
 import shutil
+import weakref
 
 import pytest
 import torch
@@ -217,6 +219,22 @@ def test_a_cached_text_needs_no_encoder(stable_diffusion_folder, tmp_path, monke
     monkeypatch.setattr(clip_texts, "load_text_encoder", fail)
     second = load_stable_diffusion(str(stable_diffusion_folder), text_cache=cache).encode_texts(TEXTS[::-1])
     torch.testing.assert_close(embeddings(second), embeddings(first).flip(0), rtol=0, atol=0)
+
+
+def test_the_text_encoder_is_freed_after_encoding(stable_diffusion_folder, monkeypatch):
+    loaded = []
+    load = clip_texts.load_text_encoder
+
+    def watch(files):
+        tokenizer, encoder = load(files)
+        loaded.append(weakref.ref(encoder))
+        return tokenizer, encoder
+
+    monkeypatch.setattr(clip_texts, "load_text_encoder", watch)
+    prior = load_stable_diffusion(str(stable_diffusion_folder))
+    condition = prior.encode_texts(["a cat", ""])
+    gc.collect()
+    assert len(condition) == 2 and [encoder() for encoder in loaded] == [None]
 
 
 def test_a_changed_text_encoder_does_not_meet_the_old_entries(stable_diffusion_folder, tmp_path):

@@ -1,10 +1,9 @@
 """The priors made of large networks, by their registered names."""
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..host import BaseObject, info, register
+from ..toybox.image_cache import cache_folder
 from .condition_cache import ConditionCache
 from .latent_diffusion import LatentDiffusionPrior, NetworkOptions
 from .mvdream import MVDreamPrior, load_mvdream
@@ -35,7 +34,7 @@ class NetworkPrior(BaseObject):
         compile: bool = False
         """torch.compile the denoiser."""
         cache_texts: bool = True
-        """Keep encoded texts in ~/.cache/splatdream/texts, or in SPLATDREAM_CACHE."""
+        """Keep encoded texts in ~/.cache/splatdream/texts, or under SPLATDREAM_CACHE."""
 
     cfg: Config
 
@@ -111,10 +110,3 @@ class RegisteredMVDreamPrior(NetworkPrior):
         )
         self.announce(prior)
         return prior
-
-
-def cache_folder() -> Path:
-    """Where this plugin keeps what it can make again: SPLATDREAM_CACHE, else XDG_CACHE_HOME, else ~/.cache."""
-    if os.environ.get("SPLATDREAM_CACHE"):
-        return Path(os.environ["SPLATDREAM_CACHE"]).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "splatdream"
