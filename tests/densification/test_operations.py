@@ -72,9 +72,9 @@ def test_cloning_changes_the_picture_by_at_most_13_percent(opacity, shape, gener
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("opacity", [0.1, 0.5, 0.9, 0.99])
-def test_splitting_changes_the_picture_by_at_most_30_percent(opacity, shape, generator):
+def test_splitting_changes_the_picture_by_at_most_a_quarter(opacity, shape, generator):
     cloud = gaussian(opacity, SHAPES[shape], generator)
-    assert change(cloud, split(cloud, generator)) < 0.3
+    assert change(cloud, split(cloud, generator)) < 0.25
     sampled = [change(cloud, sampled_halves(cloud, generator)) for _ in range(8)]
     assert sum(sampled) / 8 > 0.6  # what sampling would do on average
 
@@ -85,10 +85,10 @@ def test_halves_lie_symmetrically_along_an_axis_that_is_nearly_always_the_longes
     halves = split(many, generator)
     first, second = halves.means[:1000], halves.means[1000:]
     torch.testing.assert_close(first, -second)
-    shrunk = halves.log_scales[:1000] < many.log_scales - 0.1
-    assert (shrunk.sum(dim=1) == 1).all()
+    shrink = (many.log_scales - halves.log_scales[:1000]).exp()
+    torch.testing.assert_close(shrink.sort(dim=1).values, torch.tensor([1.2, 1.2, 1.6]).expand(1000, 3))
     # Variances 0.09, 0.0025, 0.0025: the long axis has a share of 0.947.
-    assert shrunk[:, 0].float().mean().item() == pytest.approx(0.947, abs=0.03)
+    assert (shrink[:, 0] > 1.4).float().mean().item() == pytest.approx(0.947, abs=0.03)
 
 
 def test_round_gaussians_split_in_all_directions(generator):
