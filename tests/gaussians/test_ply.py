@@ -253,6 +253,14 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path, generator
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_folder_that_is_missing_or_a_file_is_named_in_one_sentence(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    for folder in ("missing", "file"):
+        with pytest.raises(OSError, match=rf"cannot write .*{folder}.*cloud.ply: .*; choose a folder"):
+            write_atomically(tmp_path / folder / "cloud.ply", b"data")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
 def test_a_written_file_has_the_permissions_of_an_ordinary_one(tmp_path):
     ordinary = tmp_path / "ordinary"
     ordinary.write_bytes(b"")
