@@ -36,10 +36,18 @@ def test_the_same_generator_gives_the_same_ball():
 def test_scale_is_the_distance_to_the_neighbors():
     # In a unit grid, three neighbors of every point are at distance 1, also far from the origin.
     grid = torch.cartesian_prod(*[torch.arange(4.0)] * 3)
-    torch.testing.assert_close(neighbor_distances(grid, chunk_elements=200), torch.ones(64))
+    torch.testing.assert_close(neighbor_distances(grid), torch.ones(64))
     torch.testing.assert_close(from_points(grid + 100).scales, torch.ones(64, 3), rtol=1e-3, atol=0)
     # Two points have one neighbor each.
     torch.testing.assert_close(neighbor_distances(torch.tensor([[0.0, 0, 0], [0, 3, 4]])), torch.tensor([5.0, 5.0]))
+
+
+def test_neighbors_in_other_boxes_are_found(generator):
+    # Uneven on purpose: a dense clump, a sparse cloud and an outlier.
+    clump, sparse = (size * torch.randn(500, 3, generator=generator) for size in (0.01, 1.0))
+    points = torch.cat([clump, sparse, torch.tensor([[50.0, 0.0, 0.0]])])
+    nearest = torch.cdist(points.double(), points.double()).topk(4, largest=False).values[:, 1:]
+    torch.testing.assert_close(neighbor_distances(points), nearest.square().mean(dim=1).sqrt().float())
 
 
 def test_points_that_coincide_keep_a_finite_scale():

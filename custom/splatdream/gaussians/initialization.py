@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from .cloud import GaussianCloud
@@ -16,6 +16,7 @@ from .spherical_harmonics import rgb_to_sh0
 NUM_NEIGHBORS = 3
 # 3DGS floors the mean squared distance to the neighbors here, so that points that coincide keep a finite log scale.
 MIN_SQUARED_DISTANCE = 1e-7
+POINTS_PER_BOX = 128
 
 
 def ball(
@@ -97,11 +98,10 @@ def from_points(
     )
 
 
-def neighbor_distances(points: Float[Tensor, "N 3"], chunk_elements: int = 2**24) -> Float[Tensor, "N"]:
+def neighbor_distances(points: Float[Tensor, "N 3"]) -> Float[Tensor, "N"]:
     """Root mean square distance of each point to its three nearest neighbors, world units (`distCUDA2` of 3DGS).
 
-    Args:
-        chunk_elements: distances that are held in memory at once.
+    Exact. Points are sorted into boxes, and a box is compared only with those that can hold a neighbor.
 
     Raises:
         ValueError: fewer than two points.
@@ -110,12 +110,34 @@ def neighbor_distances(points: Float[Tensor, "N 3"], chunk_elements: int = 2**24
     if num_points < 2:
         raise ValueError("one point has no neighbor to take a scale from; give the scale")
     num_neighbors = min(NUM_NEIGHBORS, num_points - 1)
+    boxes = _boxes(points, torch.arange(num_points, device=points.device))
+    low = torch.stack([points[rows].amin(dim=0) for rows in boxes])
+    high = torch.stack([points[rows].amax(dim=0) for rows in boxes])
     squared = torch.empty_like(points[:, 0])
-    rows = max(1, chunk_elements // num_points)
-    for start in range(0, num_points, rows):
-        chunk = points[start : start + rows]
-        # The expansion of |a - b|^2 by a matrix product loses small distances far from the origin.
-        distances = torch.cdist(chunk, points, compute_mode="donot_use_mm_for_euclid_dist")
-        nearest = distances.topk(num_neighbors + 1, dim=1, largest=False).values[:, 1:]  # [rows, num_neighbors]
-        squared[start : start + rows] = nearest.square().mean(dim=1)
+    for index, rows in enumerate(boxes):
+        inside = _nearest(points[rows], points[rows], num_neighbors)
+        gaps = torch.maximum(low - high[index], low[index] - high).clamp_min(0).norm(dim=-1)
+        near = torch.nonzero(gaps <= inside.max())[:, 0].tolist()
+        candidates = points[torch.cat([boxes[box] for box in near])]
+        squared[rows] = _nearest(points[rows], candidates, num_neighbors).square().mean(dim=1)
     return squared.clamp_min(MIN_SQUARED_DISTANCE).sqrt()
+
+
+def _nearest(
+    points: Float[Tensor, "P 3"], candidates: Float[Tensor, "Q 3"], num_neighbors: int
+) -> Float[Tensor, "P num_neighbors"]:
+    """Distances to the nearest candidates, of which each point is one itself."""
+    # The expansion of |a - b|^2 by a matrix product loses small distances far from the origin.
+    distances = torch.cdist(points, candidates, compute_mode="donot_use_mm_for_euclid_dist")
+    return distances.topk(num_neighbors + 1, dim=1, largest=False).values[:, 1:]
+
+
+def _boxes(points: Float[Tensor, "N 3"], rows: Int[Tensor, "M"]) -> list[Int[Tensor, "..."]]:
+    """The rows in groups of neighbors, halved along their widest side until they are small."""
+    if len(rows) <= POINTS_PER_BOX:
+        return [rows]
+    inside = points[rows]
+    widest = (inside.amax(dim=0) - inside.amin(dim=0)).argmax()
+    rows = rows[inside[:, widest].argsort(stable=True)]
+    middle = len(rows) // 2
+    return _boxes(points, rows[:middle]) + _boxes(points, rows[middle:])
