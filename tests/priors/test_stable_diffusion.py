@@ -177,6 +177,26 @@ def test_bfloat16_networks_return_the_callers_precision(prior, stable_diffusion_
     torch.testing.assert_close(other.predict_noise(*arguments), prior.predict_noise(*arguments), atol=0.05, rtol=0.05)
 
 
+@pytest.mark.parametrize("size", [1.0, 1e-5, 1e-9])
+def test_float16_networks_carry_gradients_of_any_size(prior, stable_diffusion_folder, size, generator):
+    # 1e-5 is what one latent gets from a mean over 4 x 64 x 64 of them; float16 rounds that to a few bits.
+    rgb, direction = torch.rand(2, 32, 32, 3, generator=generator), some_latents(2, generator)
+    half = load_stable_diffusion(str(stable_diffusion_folder), options=NetworkOptions(dtype="float16"))
+    gradients = []
+    for each in (prior, half):
+        image = rgb.clone().requires_grad_()
+        (size * direction * each.encode_images(image)).sum().backward()
+        gradients.append(image.grad)
+    assert (gradients[1] - gradients[0]).norm() < 0.01 * gradients[0].norm()
+
+
+def test_float16_networks_pass_on_a_gradient_of_zero(stable_diffusion_folder):
+    half = load_stable_diffusion(str(stable_diffusion_folder), options=NetworkOptions(dtype="float16"))
+    image = torch.rand(1, 32, 32, 3, requires_grad=True)
+    (0.0 * half.encode_images(image)).sum().backward()
+    torch.testing.assert_close(image.grad, torch.zeros_like(image))
+
+
 def test_low_rank_weights_keep_full_precision_and_learn(stable_diffusion_folder, generator):
     prior = load_stable_diffusion(str(stable_diffusion_folder), options=NetworkOptions(dtype="bfloat16"))
     inject_adapter_in_model(LoraConfig(r=2, target_modules=["to_q"]), prior.network)

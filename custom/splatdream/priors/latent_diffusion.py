@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from .base import Condition, DiffusionPrior, Views
 from .clip_texts import ClipTexts, EmbeddingTable, TextCondition
+from .gradient_range import through_half_precision
 from .model_files import ModelFiles
 from .noise_schedule import NoiseSchedule
 
@@ -115,9 +116,9 @@ class LatentDiffusionPrior(DiffusionPrior):
             )
         self._place(rgb.device)
         images = resized(rgb.movedim(-1, 1), self.image_size)
-        images = self._network_input(2 * images - 1)
-        latents = torch.cat([self._encode(part) for part in self._slices(images)])
-        return latents.to(rgb.dtype) * self.vae.config.scaling_factor
+        if self._dtype == torch.float16:
+            return through_half_precision(self._encode, 2 * images - 1)
+        return self._encode(2 * images - 1)
 
     def decode_latents(self, latents: Float[Tensor, "B 4 h w"]) -> Float[Tensor, "B H W 3"]:
         """Images in [0, 1] of the prior's own resolution. No step of a distillation needs it."""
@@ -184,13 +185,16 @@ class LatentDiffusionPrior(DiffusionPrior):
     def _slices(self, images: Tensor) -> Sequence[Tensor]:
         return images.split(1 if self._options.vae_slicing else len(images))
 
-    def _encode(self, images: Tensor) -> Tensor:
+    def _encode(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 4 h w"]:
         def means(images: Tensor) -> Tensor:
             return self.vae.encode(images).latent_dist.mean
 
-        if self._options.vae_checkpointing and images.requires_grad:
-            return torch.utils.checkpoint.checkpoint(means, images, use_reentrant=False)
-        return means(images)
+        def means_recomputed(images: Tensor) -> Tensor:
+            return torch.utils.checkpoint.checkpoint(means, images, use_reentrant=False, preserve_rng_state=False)
+
+        encode = means_recomputed if self._options.vae_checkpointing else means
+        latents = torch.cat([encode(part) for part in self._slices(self._network_input(images))])
+        return latents.to(images.dtype) * self.vae.config.scaling_factor
 
 
 def resized(images: Float[Tensor, "B C H H"], side: int) -> Float[Tensor, "B C {side} {side}"]:
