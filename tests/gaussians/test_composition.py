@@ -4,11 +4,14 @@ import math
 
 import pytest
 import torch
+from splatdream.cameras.batch import orbit_cameras
+from splatdream.cameras.conventions import opengl_to_opencv_viewmats
 from splatdream.gaussians.cloud import GaussianCloud
 from splatdream.gaussians.composition import cat, select, transform, with_sh_degree
 from splatdream.gaussians.rotations import matrix_to_quat, quat_multiply, quat_to_matrix
 from splatdream.gaussians.sh_rotation import rotate_sh
 from splatdream.gaussians.spherical_harmonics import evaluate_sh
+from splatdream.rendering.reference import rasterization
 
 
 def random_cloud(num_points: int, sh_degree: int, generator: torch.Generator) -> GaussianCloud:
@@ -120,3 +123,38 @@ def test_a_quarter_turn_about_z_takes_x_to_y(generator):
     angle = math.pi / 2
     turn = torch.tensor([[math.cos(angle), -math.sin(angle), 0], [math.sin(angle), math.cos(angle), 0], [0, 0, 1]])
     torch.testing.assert_close(transform(cloud, turn).means, torch.tensor([[0.0, 1.0, 0.0]]), atol=1e-6, rtol=0)
+
+
+def test_a_moved_cloud_looks_the_same_to_a_camera_that_moved_along(generator):
+    # Also the view-dependent colors: the cameras see the same picture only if the harmonics turned with the cloud.
+    cloud = random_cloud(25, 3, generator)
+    cloud.means, cloud.log_scales = 0.3 * cloud.means, 0.3 * cloud.log_scales - 2.5
+    rotation, translation, scale = random_rotation(generator).float(), torch.tensor([0.4, -0.2, 0.3]), 1.5
+    cameras = orbit_cameras([10.0, 50.0], [20.0, 130.0], distance=3.0, width=32, height=32)
+    along = torch.zeros_like(cameras.c2w)
+    along[:, :3, :3] = rotation @ cameras.c2w[:, :3, :3]
+    along[:, :3, 3] = scale * cameras.positions @ rotation.T + translation
+    along[:, 3, 3] = 1
+    pictures = []
+    for current, c2w in ((cloud, cameras.c2w), (transform(cloud, rotation, translation, scale), along)):
+        splats = (current.means, current.quats, current.scales, current.opacities, current.sh)
+        viewmats = opengl_to_opencv_viewmats(c2w)
+        pictures.append(rasterization(*splats, viewmats, cameras.Ks, 32, 32, sh_degree=3)[0])
+    assert pictures[0].std() > 0.05
+    # Pixels where alpha is about 1/255 may flip.
+    assert (pictures[0] - pictures[1]).abs().mean() < 1e-4
+
+
+def test_a_cloud_in_front_covers_the_one_behind(generator):
+    near, far = random_cloud(8, 0, generator), random_cloud(8, 0, generator)
+    for cloud, x in ((near, 0.5), (far, -0.5)):
+        cloud.means, cloud.log_scales = 0.1 * cloud.means, 0.2 * cloud.log_scales - 2.5
+        cloud.means[:, 0] += x
+    cameras = orbit_cameras([0.0], [0.0], width=32, height=32)  # from +x
+
+    def picture(cloud: GaussianCloud) -> tuple[torch.Tensor, torch.Tensor]:
+        splats = (cloud.means, cloud.quats, cloud.scales, cloud.opacities, cloud.sh)
+        return rasterization(*splats, cameras.viewmats, cameras.Ks, 32, 32, sh_degree=0)[:2]
+
+    (front, alpha), (behind, _), (both, _) = picture(near), picture(far), picture(cat([far, near]))
+    torch.testing.assert_close(both, front + (1 - alpha) * behind, atol=1e-3, rtol=0)
