@@ -56,13 +56,15 @@ def invert(
         eta: share of DDPM's noise that is added at every step (arXiv:2010.02502, sec. 4.1).
         generator: of that noise; not needed for eta 0.
     """
-    noisy = denoiser.schedule.add_noise(latents, noise, levels[0])
+    # Which views move is decided on the host once, not by waiting for the device at every step.
+    levels, device = levels.cpu(), latents.device
+    noisy = denoiser.schedule.add_noise(latents, noise, levels[0].to(device))
     for current, following in pairwise(levels):
-        moving = (following > current).nonzero()[:, 0]
-        if len(moving) == 0:
+        chosen = (following > current).nonzero()[:, 0]
+        if len(chosen) == 0:
             continue
-        start, end = current[moving], following[moving]
-        predicted = predict(denoiser.among(moving.cpu()), noisy[moving], start)
+        moving, start, end = (rows.to(device) for rows in (chosen, current[chosen], following[chosen]))
+        predicted = predict(denoiser.among(chosen), noisy[moving], start)
         moved = ddim_step(denoiser.schedule, noisy[moving], predicted, start, end)
         if eta > 0:
             fresh = torch.randn(moved.shape, generator=generator).to(moved)
