@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ..priors.base import Condition, DiffusionPrior, Views
+from ..priors.gradient_range import amplified, train_through_half_precision
 from .denoiser import EvaluationCounter
 from .particle_score import ParticleScore
 
@@ -53,6 +54,7 @@ class LoraParticles(nn.Module):
         # The camera says nothing until it has been learned.
         nn.init.zeros_(self.camera_embedding[2].weight)
         nn.init.zeros_(self.camera_embedding[2].bias)
+        train_through_half_precision(self.parameters())
 
     def predict_noise(
         self,
@@ -89,7 +91,7 @@ class LoraParticles(nn.Module):
         knows_camera = float(torch.rand(1, generator=generator)) >= camera_dropout
         noisy_latents = prior.schedule.add_noise(latents.detach(), noise, timesteps)
         predicted = self.predict_noise(noisy_latents, timesteps, condition, views, knows_camera)
-        return (predicted - noise).square().mean()
+        return (amplified(predicted) - noise).square().mean()
 
     @contextmanager
     def _switched_on(self, cameras: Float[Tensor, "B 16"]) -> Iterator[None]:

@@ -1,13 +1,13 @@
 """Backward passes through a float16 network, with gradients as large as float16 can carry well.
 
-A distillation loss is a mean over latents, so the gradient of one element is about 1e-5; float16 has its smallest full
-precision number at 6e-5. Without scaling the image would receive rounding errors instead of the gradient.
+A loss is a mean over latents, so the gradient of one element is about 1e-5; float16 has its smallest full precision
+number at 6e-5. Without scaling the image, or the weights, would receive rounding errors instead of the gradient.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def through_half_precision(network: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
@@ -18,6 +18,31 @@ def through_half_precision(network: Callable[[Tensor], Tensor], images: Tensor) 
     """
     unit: list[Tensor] = []  # filled by the first of the two in the backward pass, emptied by the second
     return _Normalize.apply(network(_Restore.apply(images, unit)), unit)
+
+
+TRAINING_AMPLIFICATION = 2.0**14
+"""What the gradient of a mean square error is multiplied by inside the network; a power of two, so exactly undone."""
+
+
+def train_through_half_precision(weights: Iterable[nn.Parameter]) -> None:
+    """Undoes, in the gradient of these weights, the amplification of every prediction that `amplified` returned."""
+    for weight in weights:
+        weight.register_hook(lambda gradient: gradient / TRAINING_AMPLIFICATION)
+
+
+def amplified(predicted: Tensor) -> Tensor:
+    """The same prediction; gradients go into the network `TRAINING_AMPLIFICATION` times as large."""
+    return _Amplify.apply(predicted)
+
+
+class _Amplify(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: object, predicted: Tensor) -> Tensor:
+        return predicted.view_as(predicted)
+
+    @staticmethod
+    def backward(ctx: object, gradient: Tensor) -> Tensor:
+        return gradient * TRAINING_AMPLIFICATION
 
 
 class _Normalize(torch.autograd.Function):
