@@ -1,0 +1,1 @@
+"""More or fewer Gaussians, by the gradient of the distillation loss: statistics, criteria, operations, controller."""
