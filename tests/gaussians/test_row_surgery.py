@@ -6,8 +6,6 @@ import pytest
 import torch
 from splatdream.gaussians.cloud import GaussianCloud
 from splatdream.gaussians.optimizer_groups import (
-    interpolate_exponential,
-    interpolate_linear,
     make_adam,
     set_learning_rates,
 )
@@ -107,16 +105,6 @@ def test_a_graph_that_is_still_alive_does_not_hinder_the_next_backward(generator
     select_rows(params, optimizer, torch.arange(2))
     step(params, optimizer)
     assert still_alive.requires_grad
-
-
-def test_learning_rates_fall_on_a_line_or_on_a_logarithm():
-    assert interpolate_linear(5, 0, 1.0, 3.0, 10) == pytest.approx(2.0)
-    assert interpolate_exponential(5, 0, 1e-2, 1e-4, 10) == pytest.approx(1e-3)
-    assert interpolate_exponential(-5, 0, 1e-2, 1e-4, 10) == pytest.approx(1e-2)
-    assert interpolate_exponential(50, 0, 1e-2, 1e-4, 10) == pytest.approx(1e-4)
-    assert interpolate_linear(10, 10, 1.0, 3.0, 10) == pytest.approx(3.0)
-    with pytest.raises(ValueError, match="above 0"):
-        interpolate_exponential(5, 0, 0.0, 1.0, 10)
 
 
 def test_groups_take_learning_rates_by_name(generator):

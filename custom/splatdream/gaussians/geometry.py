@@ -163,7 +163,7 @@ class GaussianGeometry(BaseGeometry):
             errors.append(f"the tensors of one cloud must have the same number of rows, the checkpoint has {counts}")
         for name, tensor in loaded.items():
             own = getattr(self, name)
-            if tensor.shape[1:] == own.shape[1:] and len(tensor) != len(own):
+            if tensor.ndim == own.ndim and tensor.shape[1:] == own.shape[1:] and len(tensor) != len(own):
                 setattr(self, name, nn.Parameter(own.new_empty(tensor.shape), requires_grad=own.requires_grad))
         super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing, unexpected, errors)
 

@@ -1,6 +1,5 @@
-"""One Adam for the whole cloud, with one named group for each raw tensor, and how learning rates fall."""
+"""One Adam for the whole cloud, with one named group for each raw tensor."""
 
-import math
 from collections.abc import Mapping
 
 import torch
@@ -37,21 +36,3 @@ def set_learning_rates(optimizer: torch.optim.Optimizer, learning_rates: Mapping
     for group in optimizer.param_groups:
         if group.get("name") in learning_rates:
             group["lr"] = learning_rates[group["name"]]
-
-
-def interpolate_linear(step: int, start_step: int, start: float, end: float, end_step: int) -> float:
-    """From `start` at `start_step` to `end` at `end_step` on a straight line; constant outside."""
-    return start + (end - start) * _progress(step, start_step, end_step)
-
-
-def interpolate_exponential(step: int, start_step: int, start: float, end: float, end_step: int) -> float:
-    """As `interpolate_linear` on the logarithm, as 3DGS lets learning rates fall. Both values must be above 0."""
-    if start <= 0 or end <= 0:
-        raise ValueError(f"exponential interpolation needs values above 0, got {start} and {end}")
-    return math.exp(interpolate_linear(step, start_step, math.log(start), math.log(end), end_step))
-
-
-def _progress(step: int, start_step: int, end_step: int) -> float:
-    if end_step <= start_step:
-        return float(step >= end_step)
-    return min(max((step - start_step) / (end_step - start_step), 0.0), 1.0)
