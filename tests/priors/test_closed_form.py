@@ -182,6 +182,15 @@ def test_the_registered_prior_uses_the_cache_and_its_configuration(tmp_path, mon
     assert len(list((tmp_path / "toybox").iterdir())) == 2
 
 
+def test_the_registered_prior_takes_lists_from_a_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("SPLATDREAM_CACHE", str(tmp_path))
+    config = {"size": SIZE, "num_images": 40, "elevation_range_deg": [0, 60]}
+    registered = RegisteredClosedFormPrior(config)
+    images = registered._image_set_of(registered().encode_texts(["a red cube"]).captions[0])
+    assert images.elevation_deg.min() >= 0
+    assert (images.elevation_deg > 45).sum() > 5
+
+
 def test_the_schedule_is_stable_diffusions_unless_another_is_given():
     assert torch.equal(_prior("camera").schedule.alphas_cumprod, NoiseSchedule.scaled_linear().alphas_cumprod)
     other = NoiseSchedule.scaled_linear(num_timesteps=10)

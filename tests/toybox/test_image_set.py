@@ -25,7 +25,7 @@ def _assert_equal(a, b):
 
 
 def test_directions_are_biased_to_the_front_over_the_training_elevations():
-    elevation, azimuth = sample_photo_directions(2000, 1, np.random.default_rng(0))
+    elevation, azimuth = sample_photo_directions(2000, 1, (-10.0, 45.0), np.random.default_rng(0))
     is_overhead = elevation > 60
     assert is_overhead.float().mean() == pytest.approx(0.07, abs=0.002)
     assert elevation.min() >= -10
@@ -37,7 +37,7 @@ def test_directions_are_biased_to_the_front_over_the_training_elevations():
 
 
 def test_every_caption_gets_directions_from_all_round():
-    _, azimuth = sample_photo_directions(480, 24, np.random.default_rng(0))
+    _, azimuth = sample_photo_directions(480, 24, (-10.0, 45.0), np.random.default_rng(0))
     for caption in range(24):
         share = (azimuth[caption::24].abs() < 45).float().mean()
         assert share == pytest.approx(0.65, abs=0.11)
@@ -71,6 +71,8 @@ def test_recipes_that_cannot_be_made_are_refused():
         ImageSetRecipe(())
     with pytest.raises(ValueError, match="num_images 100"):
         ImageSetRecipe(unconditional_captions(), num_images=100)
+    with pytest.raises(ValueError, match="overhead views begin"):
+        dataclasses.replace(CAT, elevation_range_deg=(-10.0, 80.0))
 
 
 def test_a_set_is_made_once_and_then_read(tmp_path, monkeypatch):

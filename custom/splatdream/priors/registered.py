@@ -32,6 +32,8 @@ class RegisteredClosedFormPrior(BaseObject):
         """Of the images, world units."""
         fovy_deg: float = 49.1
         """Vertical field of view of the images."""
+        elevation_range_deg: tuple[float, float] = (-10.0, 45.0)
+        """Of the images, apart from 7 % overhead views; set it to that of the training cameras."""
 
     cfg: Config
 
@@ -52,5 +54,6 @@ class RegisteredClosedFormPrior(BaseObject):
                 seed=self.cfg.seed,
                 distance=self.cfg.camera_distance,
                 fovy_deg=self.cfg.fovy_deg,
+                elevation_range_deg=tuple(self.cfg.elevation_range_deg),
             )
         )

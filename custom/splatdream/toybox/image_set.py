@@ -17,7 +17,6 @@ from .vocabulary import COLORS, OBJECTS, ToyboxCaption
 
 OVERHEAD_SHARE = 0.07
 """Share of the images taken from above `OVERHEAD_ELEVATION_DEG`."""
-ELEVATION_DEG = (-10.0, 45.0)
 OVERHEAD_ELEVATION_DEG = (60.5, 85.0)
 FRONT_SHARE, SIDE_SHARE = 0.65, 0.25
 """Shares of the azimuths within 45 degrees of the front, and on the two sides; the rest is within 45 of the back."""
@@ -49,6 +48,8 @@ class ImageSetRecipe:
     distance: float = 2.5
     """Of the cameras from the origin, world units."""
     fovy_deg: float = 49.1
+    elevation_range_deg: tuple[float, float] = (-10.0, 45.0)
+    """Of the images that are not taken from overhead: that of the training cameras."""
 
     def __post_init__(self) -> None:
         if not self.captions:
@@ -57,12 +58,20 @@ class ImageSetRecipe:
             raise ValueError(
                 f"num_images {self.num_images} must be at least the number of captions, {len(self.captions)}"
             )
+        low, high = self.elevation_range_deg
+        if not -90 < low <= high <= OVERHEAD_ELEVATION_DEG[0]:
+            raise ValueError(
+                f"elevation_range_deg {self.elevation_range_deg} must ascend and end at {OVERHEAD_ELEVATION_DEG[0]} "
+                "or lower, where overhead views begin"
+            )
 
 
 def make_image_set(recipe: ImageSetRecipe) -> ImageSet:
     """Trace the images: a second for 500 of them at 64 pixels."""
     rng = np.random.default_rng(recipe.seed)
-    elevation, azimuth = sample_photo_directions(recipe.num_images, len(recipe.captions), rng)
+    elevation, azimuth = sample_photo_directions(
+        recipe.num_images, len(recipe.captions), recipe.elevation_range_deg, rng
+    )
     rgba = torch.empty(recipe.num_images, recipe.size, recipe.size, 4, dtype=torch.uint8)
     for index, caption in enumerate(recipe.captions):
         mine = slice(index, None, len(recipe.captions))
@@ -74,7 +83,7 @@ def make_image_set(recipe: ImageSetRecipe) -> ImageSet:
 
 
 def sample_photo_directions(
-    num_images: int, num_captions: int, rng: np.random.Generator
+    num_images: int, num_captions: int, elevation_range_deg: tuple[float, float], rng: np.random.Generator
 ) -> tuple[Float[Tensor, "N"], Float[Tensor, "N"]]:
     """Elevations and azimuths in degrees, biased to the front; image i belongs to caption i % num_captions.
 
@@ -86,7 +95,7 @@ def sample_photo_directions(
     edges = np.append(edges, 1.0)
     azimuth = np.interp(places, edges, [-180.0, -135.0, -45.0, 45.0, 135.0, 180.0])
     heights = _stratified(num_images, num_captions, rng)
-    low = np.interp(heights, [0.0, 1 - OVERHEAD_SHARE], ELEVATION_DEG)
+    low = np.interp(heights, [0.0, 1 - OVERHEAD_SHARE], elevation_range_deg)
     high = np.interp(heights, [1 - OVERHEAD_SHARE, 1.0], OVERHEAD_ELEVATION_DEG)
     elevation = np.where(heights < 1 - OVERHEAD_SHARE, low, high)
     return torch.tensor(elevation, dtype=torch.float32), torch.tensor(azimuth, dtype=torch.float32)
