@@ -4,7 +4,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from . import numba_binning, numba_compositing, numba_compositing_backward, numba_image, numba_projection
+from . import numba_binning, numba_compositing, numba_compositing_backward, numba_projection
 
 COMPILE_SECONDS = 15  # measured on one core of an AMD EPYC; forward and backward together
 
@@ -14,8 +14,6 @@ _ENTRY_POINTS = (
     numba_binning.bin_camera,
     numba_binning.fill_tiles,
     numba_compositing.composite_tiles,
-    numba_image.planes_to_images,
-    numba_image.images_to_planes_backward,
     numba_compositing_backward.composite_tiles_backward,
     numba_compositing_backward.sum_over_tiles,
     numba_compositing_backward.moments_to_gradients,

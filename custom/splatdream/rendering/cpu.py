@@ -16,13 +16,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..gaussians.spherical_harmonics import evaluate_sh
-from . import numba_binning, numba_compositing, numba_compositing_backward, numba_image, numba_projection
+from . import numba_binning, numba_compositing, numba_compositing_backward, numba_projection
 from .compilation import announce_compilation
 from .signature import check_arguments
 from .threads import run_in_ranges
 
 _GAUSSIANS_PER_PIECE = 512
-_ROWS_PER_PIECE = 64
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,7 @@ class _Composite(torch.autograd.Function):
         by_camera = colors.detach().expand(C, N, 3).numpy()
 
         def bin_cameras(first: int, last: int) -> None:
-            scratch = np.empty((4, N), np.uint32)
+            scratch = np.empty((2, N), np.uint64)
             for c in range(first, last):
                 of_camera = (array[c] for array in screen)
                 num_drawn[c] = numba_binning.bin_camera(
@@ -125,7 +124,8 @@ class _Composite(torch.autograd.Function):
         run_in_ranges(bin_cameras, C)
         starts = np.zeros(C * tiles + 1, np.int64)
         np.cumsum(counts.reshape(-1), out=starts[1:])
-        lists, reached = np.empty(starts[-1], np.int32), np.empty(C * tiles, np.int64)
+        lists, ends = np.empty(starts[-1], np.int32), np.empty(C * tiles, np.int64)
+        block_sets = np.empty(starts[-1], np.uint64)
 
         def fill_tiles(first: int, last: int) -> None:
             for c in range(first, last):
@@ -134,76 +134,44 @@ class _Composite(torch.autograd.Function):
                 )
 
         run_in_ranges(fill_tiles, C)
-        planes = np.empty((C, 5, height, width), np.float32)
-
-        def composite(first: int, last: int) -> None:
-            numba_compositing.composite_tiles(
-                first, last, width, height, tiles_x, records, starts, lists, reached, planes
-            )
-
-        run_in_ranges(composite, C * tiles)
-        has_rgb, has_depth, is_expected = image.flags
+        has_rgb, has_depth, _ = image.flags
         images = means2d.new_empty(C, height, width, 3 * has_rgb + has_depth)
         alphas = means2d.new_empty(C, height, width, 1)
         if backgrounds is None:
             backgrounds = means2d.new_zeros(C, 3)
+        pixels = [backgrounds.detach().numpy(), *image.flags, images.numpy(), alphas.numpy()]
 
-        def finish(first: int, last: int) -> None:
-            numba_image.planes_to_images(
-                first,
-                last,
-                planes,
-                backgrounds.detach().numpy(),
-                has_rgb,
-                has_depth,
-                is_expected,
-                images.numpy(),
-                alphas.numpy(),
-            )
+        def composite(first: int, last: int) -> None:
+            numba_compositing.composite_tiles(first, last, tiles_x, records, starts, lists, ends, block_sets, *pixels)
 
-        run_in_ranges(finish, C * height, _ROWS_PER_PIECE)
-        ctx.save_for_backward(means2d, conics, opacities, colors, backgrounds, alphas)
-        ctx.lists = (records, ranks, num_drawn, starts, lists, reached, planes)
+        run_in_ranges(composite, C * tiles)
+        ctx.save_for_backward(means2d, conics, opacities, colors, backgrounds, images, alphas)
+        ctx.lists = (records, ranks, num_drawn, starts, lists, ends, block_sets)
         ctx.image, ctx.tiles_x = image, tiles_x
         return images, alphas
 
     @staticmethod
     def backward(ctx, grad_images, grad_alphas):
-        means2d, conics, opacities, colors, backgrounds, alphas = ctx.saved_tensors
-        records, ranks, num_drawn, starts, lists, reached, planes = ctx.lists
+        means2d, conics, opacities, colors, backgrounds, images, alphas = ctx.saved_tensors
+        records, ranks, num_drawn, starts, lists, ends, block_sets = ctx.lists
         C, N, _ = means2d.shape
-        image, tiles = ctx.image, len(reached) // C
-        grad_images, grad_alphas = grad_images.contiguous(), grad_alphas.contiguous()
-        grad_planes = np.empty_like(planes)
-
-        def start(first: int, last: int) -> None:
-            numba_image.images_to_planes_backward(
-                first,
-                last,
-                planes,
-                backgrounds.detach().numpy(),
-                *image.flags,
-                grad_images.numpy(),
-                grad_alphas.numpy(),
-                grad_planes,
-            )
-
-        run_in_ranges(start, C * image.height, _ROWS_PER_PIECE)
+        image, tiles = ctx.image, len(ends) // C
+        pixels = [backgrounds.detach().numpy(), *image.flags, images.detach().numpy(), alphas.detach().numpy()]
+        gradients = [tensor.contiguous().numpy() for tensor in (grad_images, grad_alphas)]
         moments = np.empty((len(lists), numba_compositing_backward.MOMENTS), np.float32)
 
         def composite(first: int, last: int) -> None:
             numba_compositing_backward.composite_tiles_backward(
                 first,
                 last,
-                image.width,
-                image.height,
                 ctx.tiles_x,
                 records,
                 starts,
                 lists,
-                reached,
-                planes,
-                grad_planes,
+                ends,
+                block_sets,
+                *pixels,
+                *gradients,
                 image.absgrad,
                 moments,
             )
@@ -214,7 +182,7 @@ class _Composite(torch.autograd.Function):
         def sum_over_tiles(first: int, last: int) -> None:
             for c in range(first, last):
                 numba_compositing_backward.sum_over_tiles(
-                    c, tiles, starts, lists, reached, moments, camera_moments[c, : num_drawn[c]]
+                    c, tiles, starts, lists, ends, moments, camera_moments[c, : num_drawn[c]]
                 )
 
         run_in_ranges(sum_over_tiles, C)

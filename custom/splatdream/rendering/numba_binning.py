@@ -16,6 +16,7 @@ from .signature import ALPHA_THRESHOLD
 
 TILE_WIDTH = 32
 TILE_HEIGHT = 32
+_LOG_TILE_WIDTH, _LOG_TILE_HEIGHT = TILE_WIDTH.bit_length() - 1, TILE_HEIGHT.bit_length() - 1
 
 # A record is one cache line of float32: everything compositing needs to know of one Gaussian.
 RECORD_SIZE = 16
@@ -42,60 +43,65 @@ _QUAD_SCALE = np.float32(-0.5 * LOG2_E)
 _TWO = np.float32(2)
 _FOUR = np.float32(4)
 _HALF = np.float32(0.5)
+_ZERO = np.float32(0)
+_FAR = np.float32(1 << 24)  # pixels, beyond any image
 _RADIX_BITS = 11
 _BUCKETS = 1 << _RADIX_BITS
 
 
 @njit(**JIT_OPTIONS)
-def sort_by_depth(depths, radii, keys, ids, keys_swap, ids_swap, rank):
-    """Returns n and leaves the drawn Gaussians' ids in ids_swap[:n], nearest first; equal depths keep their order.
+def sort_by_depth(depths, radii, keys, swap, rank):
+    """Fills rank [N] with each Gaussian's position, nearest first, and -1 where it is not drawn.
 
-    rank [N] becomes each Gaussian's position, -1 where it is not drawn. A radix sort: the bits of positive floats
-    order like integers.
+    Returns how many are drawn. Equal depths keep the order of the Gaussians. A radix sort of words that hold the depth
+    above the id: the bits of positive floats order like integers. keys and swap [N] are scratch.
     """
     histogram = np.zeros((3, _BUCKETS), np.int32)
-    mask = np.uint32(_BUCKETS - 1)
+    mask = np.uint64(_BUCKETS - 1)
     n = 0
     for i in range(len(depths)):
         rank[i] = -1
         if radii[i, 0] > 0:
-            key = np.float32(depths[i]).view(np.uint32)
-            keys[n], ids[n] = key, i
-            for digit in range(3):
-                histogram[digit, (key >> np.uint32(_RADIX_BITS * digit)) & mask] += 1
+            key = np.uint64(np.float32(depths[i]).view(np.uint32))
+            keys[n] = (key << np.uint64(32)) | np.uint64(i)
             n += 1
+            for digit in range(3):
+                histogram[digit, (key >> np.uint64(_RADIX_BITS * digit)) & mask] += 1
     for digit in range(3):
         start = 0
         for bucket in range(_BUCKETS):
             count = histogram[digit, bucket]
             histogram[digit, bucket] = start
             start += count
+        shift = np.uint64(32 + _RADIX_BITS * digit)
         for i in range(n):
             key = keys[i]
-            bucket = (key >> np.uint32(_RADIX_BITS * digit)) & mask
+            bucket = (key >> shift) & mask
             position = histogram[digit, bucket]
             histogram[digit, bucket] = position + 1
-            keys_swap[position], ids_swap[position] = key, ids[i]
-        keys, keys_swap, ids, ids_swap = keys_swap, keys, ids_swap, ids
+            swap[position] = key
+        keys, swap = swap, keys
     for position in range(n):
-        rank[ids[position]] = position
+        rank[keys[position] & np.uint64(0xFFFFFFFF)] = position
     return n
 
 
 @njit(inline="always", **JIT_OPTIONS)
-def _tile_range(center, reach, tile_size, num_tiles):
+def _tile_range(center, reach, log_tile_size, num_tiles):
     """First and last+1 tile, along one axis, of the pixels within `reach` of `center`."""
-    first = int(max(math.floor((center - reach) / tile_size), 0.0))
-    last = int(min(math.floor((center + reach) / tile_size), num_tiles - 1.0))
-    return first, last + 1
+    # Conversion to an integer cuts off the fraction; below zero it does not matter.
+    first = np.int64(max(center - reach, _ZERO)) >> log_tile_size
+    last = np.int64(min(max(center + reach, _ZERO), _FAR)) >> log_tile_size
+    return first, min(last + 1, num_tiles)
 
 
 @njit(**JIT_OPTIONS)
-def write_records(ids, n, means2d, conics, depths, radii, log2_opacities, colors, records):
-    """Fills records [n,16] in the order of depth, from arrays in the order of the Gaussians."""
-    for position in range(n):
-        i = ids[position]
-        record = records[position]
+def write_records(means2d, conics, depths, radii, log2_opacities, colors, rank, records):
+    """Fills records [n,16], in the order of depth, from arrays in the order of the Gaussians."""
+    for i in range(len(rank)):
+        if rank[i] < 0:
+            continue
+        record = records[rank[i]]
         a, b, c = conics[i, 0], conics[i, 1], conics[i, 2]
         xx, xy, yy = _QUAD_SCALE * a, _TWO * _QUAD_SCALE * b, _QUAD_SCALE * c
         record[CENTER_X], record[CENTER_Y] = means2d[i, 0], means2d[i, 1]
@@ -116,8 +122,8 @@ def count_tiles(records, n, tiles_x, tiles_y, counts):
     counts[:] = 0
     for position in range(n):
         record = records[position]
-        x0, x1 = _tile_range(record[CENTER_X], record[REACH_X], TILE_WIDTH, tiles_x)
-        y0, y1 = _tile_range(record[CENTER_Y], record[REACH_Y], TILE_HEIGHT, tiles_y)
+        x0, x1 = _tile_range(record[CENTER_X], record[REACH_X], _LOG_TILE_WIDTH, tiles_x)
+        y0, y1 = _tile_range(record[CENTER_Y], record[REACH_Y], _LOG_TILE_HEIGHT, tiles_y)
         for y in range(y0, y1):
             for x in range(x0, x1):
                 counts[y * tiles_x + x] += 1
@@ -129,8 +135,8 @@ def fill_tiles(records, n, tiles_x, tiles_y, starts, lists):
     ends = starts.copy()
     for position in range(n):
         record = records[position]
-        x0, x1 = _tile_range(record[CENTER_X], record[REACH_X], TILE_WIDTH, tiles_x)
-        y0, y1 = _tile_range(record[CENTER_Y], record[REACH_Y], TILE_HEIGHT, tiles_y)
+        x0, x1 = _tile_range(record[CENTER_X], record[REACH_X], _LOG_TILE_WIDTH, tiles_x)
+        y0, y1 = _tile_range(record[CENTER_Y], record[REACH_Y], _LOG_TILE_HEIGHT, tiles_y)
         for y in range(y0, y1):
             for x in range(x0, x1):
                 tile = y * tiles_x + x
@@ -144,9 +150,9 @@ def bin_camera(
 ):
     """One camera's Gaussians sorted into records and counted by tile; returns how many are drawn.
 
-    scratch: [4, N] uint32.
+    scratch: [2, N] uint64.
     """
-    n = sort_by_depth(depths, radii, scratch[0], scratch[1], scratch[2], scratch[3], rank)
-    write_records(scratch[3], n, means2d, conics, depths, radii, log2_opacities, colors, records)
+    n = sort_by_depth(depths, radii, scratch[0], scratch[1], rank)
+    write_records(means2d, conics, depths, radii, log2_opacities, colors, rank, records)
     count_tiles(records, n, tiles_x, tiles_y, counts)
     return n

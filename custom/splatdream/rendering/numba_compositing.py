@@ -1,13 +1,11 @@
 """Numba kernel: the Gaussians of one tile, front to back, onto its pixels.
 
-A tile is 64 blocks of LANES pixels, so that a set of blocks is one 64-bit word. For each Gaussian the set of blocks that
-its ellipse reaches is found first; then each of them is composited at once. Pixels of a block beyond the ellipse get
-alpha 0, so the innermost loop has no branch.
+A tile is 64 blocks of LANES pixels, so that a set of blocks is one 64-bit word. For each Gaussian the set of blocks
+that its ellipse reaches is found first; then each of them is composited at once. Pixels of a block beyond the ellipse
+get alpha 0, so the innermost loop has no branch.
 
 The transmittance of a pixel that has stopped is kept with a minus sign.
 """
-
-import math
 
 import numpy as np
 from numba import njit
@@ -23,6 +21,7 @@ from .numba_binning import (
     QUAD_XX,
     QUAD_XY,
     QUAD_YY,
+    REACH_X,
     REACH_Y,
     RED,
     ROW_SHIFT,
@@ -31,7 +30,7 @@ from .numba_binning import (
     TILE_HEIGHT,
     TILE_WIDTH,
 )
-from .numba_lanes import JIT_OPTIONS, LANES, exp2
+from .numba_lanes import JIT_OPTIONS, LANES, aligned_floats, exp2
 from .signature import MAX_ALPHA, MIN_TRANSMITTANCE
 
 BLOCK_WIDTH = 4
@@ -48,10 +47,14 @@ _RED, _GREEN, _BLUE, _DEPTH = (np.uint64(plane * LANES) for plane in range(1, CH
 BATCH = 16
 """Gaussians whose blocks are found together, before compositing them. After a batch, opaque blocks are closed."""
 
+MIN_DEPTH_DIVISOR = np.float32(1e-10)  # gsplat's floor under alpha where depth is divided by it
 _HALF = np.float32(0.5)
 _ONE = np.float32(1)
 _ALMOST_ONE = np.float32(1 - 2**-12)
 _TILE_WIDTH = np.float32(TILE_WIDTH)
+_LAST_COLUMN, _LAST_ROW = np.float32(TILE_WIDTH - 1), np.float32(TILE_HEIGHT - 1)
+_ALL_BLOCKS = np.uint64(2**64 - 1)
+_FIRST_COLUMN_OF_BLOCKS = np.uint64(sum(1 << (BLOCKS_X * row) for row in range(BLOCKS_Y)))
 _INT_ZERO, _INT_ONE = np.int32(0), np.int32(1)
 _LOG_BLOCK_WIDTH, _BEFORE_BLOCK = np.int32(BLOCK_WIDTH.bit_length() - 1), np.int32(BLOCK_WIDTH - 1)
 
@@ -78,7 +81,7 @@ def reached_blocks(record, left, top):
         first, last = np.float32(TILE_WIDTH), -_ONE
         y = np.float32(block_y * BLOCK_HEIGHT)
         for row in range(BLOCK_HEIGHT):
-            dy = y + np.float32(row) - center_y
+            dy = min(max(y + np.float32(row) - center_y, -reach_y), reach_y)
             half = np.sqrt(max(square + slope * dy * dy, _ZERO)) + _SLACK
             middle = center_x + shift * dy
             first, last = min(first, middle - half), max(last, middle + half)
@@ -112,25 +115,55 @@ def open_blocks(state, block_size):
     return result
 
 
-@njit(**JIT_OPTIONS)
-def find_blocks(records, batch, left, top, still_open, block_sets):
-    """Fills block_sets with the open blocks that each Gaussian of the batch reaches.
+@njit(inline="always", **JIT_OPTIONS)
+def _box_of_blocks(record, left, top):
+    """The set of blocks of the rectangle round a Gaussian: not exact, but quicker than `reached_blocks`."""
+    center_x, center_y = record[CENTER_X] - left, record[CENTER_Y] - top
+    reach_x, reach_y = record[REACH_X], record[REACH_Y]
+    x0 = np.uint64(min(max(center_x - reach_x, _ZERO), _LAST_COLUMN)) // np.uint64(BLOCK_WIDTH)
+    x1 = np.uint64(min(max(center_x + reach_x, _ZERO), _LAST_COLUMN)) // np.uint64(BLOCK_WIDTH)
+    y0 = np.uint64(min(max(center_y - reach_y, _ZERO), _LAST_ROW)) // np.uint64(BLOCK_HEIGHT)
+    y1 = np.uint64(min(max(center_y + reach_y, _ZERO), _LAST_ROW)) // np.uint64(BLOCK_HEIGHT)
+    in_row = ((np.uint64(2) << x1) - (np.uint64(1) << x0)) * _FIRST_COLUMN_OF_BLOCKS
+    above = _ALL_BLOCKS << (y0 * np.uint64(BLOCKS_X))
+    below = _ALL_BLOCKS >> ((np.uint64(BLOCKS_Y - 1) - y1) * np.uint64(BLOCKS_X))
+    return in_row & above & below
 
-    A loop of its own, because it has no branch that depends on the Gaussian: the processor runs ahead through it.
+
+@njit(**JIT_OPTIONS)
+def _find_blocks(records, lists, first, last, left, top, still_open, keep_at, block_sets):
+    """Finds the open blocks that the Gaussians lists[first:last] reach, and keeps those that reach any.
+
+    The kept ones move to lists[keep_at:], their blocks to block_sets[keep_at:]; returns how many.
+
+    A loop of its own, because it hardly has a branch that depends on the Gaussian: the processor runs ahead through it.
     """
-    for index in range(len(batch)):
-        block_sets[index] = reached_blocks(records[batch[index]], left, top) & still_open
+    kept = 0
+    for index in range(first, last):
+        rank = lists[index]
+        record = records[rank]
+        blocks = still_open
+        # While all is open the box tells nothing; later it spares the exact test for most of what is hidden.
+        if still_open == _ALL_BLOCKS or _box_of_blocks(record, left, top) & still_open != np.uint64(0):
+            blocks = reached_blocks(record, left, top) & still_open
+            lists[keep_at + kept] = rank
+            block_sets[keep_at + kept] = blocks
+            kept += blocks != np.uint64(0)
+    return kept
 
 
 @njit(**JIT_OPTIONS)
-def composite_tile(records, tile_list, left, top, state, block_sets):
-    """Composites the listed Gaussians into state; returns how many were done before the whole tile was opaque."""
+def composite_tile(records, lists, first, last, left, top, block_sets, state):
+    """Composites the Gaussians lists[first:last] into state, until the whole tile is opaque.
+
+    Those that matter are kept at the front of the list, with their blocks in block_sets; returns where they end.
+    """
     still_open = open_blocks(state, _BLOCK_SIZE)
-    for start in range(0, len(tile_list), BATCH):
-        batch = tile_list[start : start + BATCH]
-        find_blocks(records, batch, left, top, still_open, block_sets)
-        for index in range(len(batch)):
-            record, blocks = records[batch[index]], block_sets[index]
+    end = first
+    for start in range(first, last, BATCH):
+        kept = _find_blocks(records, lists, start, min(start + BATCH, last), left, top, still_open, end, block_sets)
+        for pair in range(end, end + kept):
+            record, blocks = records[lists[pair]], block_sets[pair]
             center_x, center_y = record[CENTER_X] - left, record[CENTER_Y] - top
             xx, xy, yy, log2_opacity = record[QUAD_XX], record[QUAD_XY], record[QUAD_YY], record[LOG2_OPACITY]
             red, green, blue, depth = record[RED], record[GREEN], record[BLUE], record[DEPTH]
@@ -156,50 +189,72 @@ def composite_tile(records, tile_list, left, top, state, block_sets):
                     state[p + _GREEN] += weight * green
                     state[p + _BLUE] += weight * blue
                     state[p + _DEPTH] += weight * depth
+        end += kept
         still_open = open_blocks(state, _BLOCK_SIZE)
         if not still_open:
-            return min(start + BATCH, len(tile_list))
-    return len(tile_list)
+            break
+    return end
 
 
 @njit(inline="always", **JIT_OPTIONS)
-def pixel_offset(column, row, block_size):
-    """Where the pixel of a tile is in its state."""
-    block = row // BLOCK_HEIGHT * BLOCKS_X + column // BLOCK_WIDTH
-    return block * block_size + row % BLOCK_HEIGHT * BLOCK_WIDTH + column % BLOCK_WIDTH
-
-
-@njit(inline="always", **JIT_OPTIONS)
-def aligned_floats(size):
-    """An uninitialized float32 array that begins at a cache line, so that no block's plane straddles two."""
-    array = np.empty(size + LANES, np.float32)
-    skip = (-array.ctypes.data % 64) // 4
-    return array[skip : skip + size]
+def run_offset(row, block_x, block_size):
+    """Where the BLOCK_WIDTH pixels of a row of the tile that lie in one block begin in the tile's state."""
+    block = (row // BLOCK_HEIGHT) * BLOCKS_X + block_x
+    return block * block_size + (row % BLOCK_HEIGHT) * BLOCK_WIDTH
 
 
 @njit(**JIT_OPTIONS)
-def composite_tiles(first_task, last_task, width, height, tiles_x, records, starts, lists, reached, planes):
-    """Composites the tiles first_task..last_task-1 of all cameras (camera-major) into planes [C,5,H,W].
+def composite_tiles(
+    first_task,
+    last_task,
+    tiles_x,
+    records,
+    starts,
+    lists,
+    ends,
+    block_sets,
+    backgrounds,
+    has_rgb,
+    has_depth,
+    is_expected_depth,
+    images,
+    alphas,
+):
+    """Composites the tiles first_task..last_task-1 of all cameras (camera-major).
 
-    planes: red, green, blue, depth, alpha, without a background. reached [C * tiles]: where each list was left.
+    Fills images [C,H,W,D] and alphas [C,H,W,1]. Of each tile's list only what matters is kept: up to ends [C * tiles],
+    with the blocks that it reaches in block_sets.
     """
+    _, height, width, _ = images.shape
     state = aligned_floats(BLOCKS * _BLOCK_SIZE)
-    block_sets = np.empty(BATCH, np.uint64)
-    tiles = (len(starts) - 1) // len(records)
+    tiles = len(ends) // len(records)
     for task in range(first_task, last_task):
         camera, tile = task // tiles, task % tiles
         x0, y0 = tile % tiles_x * TILE_WIDTH, tile // tiles_x * TILE_HEIGHT
         columns, rows = min(TILE_WIDTH, width - x0), min(TILE_HEIGHT, height - y0)
-        state[:] = _ZERO
+        state[:] = _ZERO  # the transmittance beyond the border of the image: nothing goes on there
         for row in range(rows):
-            for column in range(columns):
-                state[pixel_offset(column, row, _BLOCK_SIZE)] = _ONE
+            for block_x in range(-(-columns // BLOCK_WIDTH)):
+                p = run_offset(row, block_x, _BLOCK_SIZE)
+                state[p : p + min(BLOCK_WIDTH, columns - block_x * BLOCK_WIDTH)] = _ONE
         left, top = np.float32(x0) + _HALF, np.float32(y0) + _HALF
-        tile_list = lists[starts[task] : starts[task + 1]]
-        reached[task] = starts[task] + composite_tile(records[camera], tile_list, left, top, state, block_sets)
+        ends[task] = composite_tile(
+            records[camera], lists, starts[task], starts[task + 1], left, top, block_sets, state
+        )
+        red, green, blue = backgrounds[camera]
         for row in range(rows):
-            for column in range(columns):
-                p = pixel_offset(column, row, _BLOCK_SIZE)
-                for channel in range(CHANNELS):
-                    planes[camera, channel, y0 + row, x0 + column] = state[p + (channel + 1) * LANES]
-                planes[camera, CHANNELS, y0 + row, x0 + column] = _ONE - abs(state[p])
+            y = y0 + row
+            for block_x in range(-(-columns // BLOCK_WIDTH)):
+                p = run_offset(row, block_x, _BLOCK_SIZE)
+                for x in range(x0 + block_x * BLOCK_WIDTH, min(x0 + (block_x + 1) * BLOCK_WIDTH, width)):
+                    transmittance = abs(state[p])
+                    alpha = _ONE - transmittance
+                    alphas[camera, y, x, 0] = alpha
+                    if has_rgb:
+                        images[camera, y, x, 0] = state[p + LANES] + transmittance * red
+                        images[camera, y, x, 1] = state[p + 2 * LANES] + transmittance * green
+                        images[camera, y, x, 2] = state[p + 3 * LANES] + transmittance * blue
+                    if has_depth:
+                        divisor = max(alpha, MIN_DEPTH_DIVISOR) if is_expected_depth else _ONE
+                        images[camera, y, x, -1] = state[p + 4 * LANES] / divisor
+                    p += 1

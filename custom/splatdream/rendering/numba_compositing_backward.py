@@ -33,13 +33,11 @@ from .numba_compositing import (
     BLOCK_TOP,
     BLOCK_WIDTH,
     BLOCKS,
-    aligned_floats,
-    find_blocks,
+    MIN_DEPTH_DIVISOR,
     lowest_block,
-    open_blocks,
-    pixel_offset,
+    run_offset,
 )
-from .numba_lanes import JIT_OPTIONS, LANES, exp2
+from .numba_lanes import JIT_OPTIONS, LANES, aligned_floats, exp2
 from .signature import MAX_ALPHA, MIN_TRANSMITTANCE
 
 # What is kept of a block, plane after plane: transmittance, S, the gradients of red, green, blue, depth and alpha.
@@ -65,28 +63,28 @@ _TO_CONIC = np.float32(-2 * np.log(2))
 
 # With reassociation, LLVM adds up lanes pairwise in registers; without, one after the other.
 @njit(**{**JIT_OPTIONS, "fastmath": {"contract", "reassoc", "nsz"}})
-def _sum_lanes(lanes, sums):
-    """Fills sums [n,12] with the sums over the lanes of each moment."""
-    for index in range(len(sums)):
-        for moment in range(MOMENTS):
-            base = index * _LANES_SIZE + moment * LANES
+def _sum_lanes(lanes, num_moments, first, last, moments):
+    """Fills moments[first:last, :num_moments] with the sums over the lanes."""
+    for pair in range(first, last):
+        for moment in range(num_moments):
+            base = (pair - first) * _LANES_SIZE + moment * LANES
             total = _ZERO
             for lane in range(LANES):
                 total += lanes[base + lane]
-            sums[index, moment] = total
+            moments[pair, moment] = total
 
 
 @njit(**JIT_OPTIONS)
-def composite_tile_backward(records, tile_list, left, top, absgrad, state, block_sets, lanes, moments):  # noqa: PLR0915
-    """Fills moments [n,12] of the n listed Gaussians from state: T = 1, S = its total, and the pixels' gradients."""
-    still_open = open_blocks(state, _BLOCK_SIZE)
-    for start in range(0, len(tile_list), BATCH):
-        batch = tile_list[start : start + BATCH]
-        find_blocks(records, batch, left, top, still_open, block_sets)
+def composite_tile_backward(  # noqa: PLR0915
+    records, lists, block_sets, first, last, left, top, absgrad, state, lanes, moments
+):
+    """Fills moments[first:last] from state, which holds T = 1, S = its total, and the pixels' gradients."""
+    for start in range(first, last, BATCH):
+        end = min(start + BATCH, last)
         lanes[:] = _ZERO
-        for index in range(len(batch)):
-            record, blocks = records[batch[index]], block_sets[index]
-            row = np.uint64(index * _LANES_SIZE)
+        for pair in range(start, end):
+            record, blocks = records[lists[pair]], block_sets[pair]
+            row = np.uint64((pair - start) * _LANES_SIZE)
             center_x, center_y = record[CENTER_X] - left, record[CENTER_Y] - top
             xx, xy, yy, log2_opacity = record[QUAD_XX], record[QUAD_XY], record[QUAD_YY], record[LOG2_OPACITY]
             red, green, blue, depth = record[RED], record[GREEN], record[BLUE], record[DEPTH]
@@ -140,59 +138,85 @@ def composite_tile_backward(records, tile_list, left, top, absgrad, state, block
                         v = _TO_CONIC * lanes[row + np.uint64(_CURRENT * LANES + lane)]
                         lanes[row + np.uint64(ABS_X * LANES + lane)] += abs(v * (xx * dx + _HALF * xy * dy))
                         lanes[row + np.uint64(ABS_Y * LANES + lane)] += abs(v * (_HALF * xy * dx + yy * dy))
-        _sum_lanes(lanes, moments[start : start + BATCH])
-        still_open = open_blocks(state, _BLOCK_SIZE)
+        _sum_lanes(lanes, MOMENTS if absgrad else ABS_X, start, end, moments)
 
 
 @njit(**JIT_OPTIONS)
 def composite_tiles_backward(
     first_task,
     last_task,
-    width,
-    height,
     tiles_x,
     records,
     starts,
     lists,
-    reached,
-    planes,
-    grad_planes,
+    ends,
+    block_sets,
+    backgrounds,
+    has_rgb,
+    has_depth,
+    is_expected_depth,
+    images,
+    alphas,
+    grad_images,
+    grad_alphas,
     absgrad,
     moments,
 ):
-    """Fills moments [pairs,12] of the tiles first_task..last_task-1 of all cameras, up to where each list was left."""
+    """Fills moments [pairs,12] of the tiles first_task..last_task-1 of all cameras, for the pairs that were kept."""
+    _, height, width, _ = images.shape
     state = aligned_floats(BLOCKS * _BLOCK_SIZE)
     lanes = aligned_floats(BATCH * _LANES_SIZE)
-    block_sets = np.empty(BATCH, np.uint64)
-    tiles = (len(starts) - 1) // len(records)
+    tiles = len(ends) // len(records)
     for task in range(first_task, last_task):
         camera, tile = task // tiles, task % tiles
         x0, y0 = tile % tiles_x * TILE_WIDTH, tile // tiles_x * TILE_HEIGHT
         columns, rows = min(TILE_WIDTH, width - x0), min(TILE_HEIGHT, height - y0)
         state[:] = _ZERO
+        red, green, blue = backgrounds[camera]
         for row in range(rows):
-            for column in range(columns):
-                p = pixel_offset(column, row, _BLOCK_SIZE)
-                total = _ZERO
-                for channel in range(5):
-                    gradient = grad_planes[camera, channel, y0 + row, x0 + column]
-                    state[p + (2 + channel) * LANES] = gradient
-                    total += gradient * planes[camera, channel, y0 + row, x0 + column]
-                state[p] = _ONE
-                state[p + LANES] = total
+            y = y0 + row
+            for block_x in range(-(-columns // BLOCK_WIDTH)):
+                p = run_offset(row, block_x, _BLOCK_SIZE)
+                for x in range(x0 + block_x * BLOCK_WIDTH, min(x0 + (block_x + 1) * BLOCK_WIDTH, width)):
+                    alpha = alphas[camera, y, x, 0]
+                    grad_alpha = grad_alphas[camera, y, x, 0]
+                    total = _ZERO  # of weight times gradient, over everything that the pixel sees
+                    if has_rgb:
+                        g0, g1, g2 = (
+                            grad_images[camera, y, x, 0],
+                            grad_images[camera, y, x, 1],
+                            grad_images[camera, y, x, 2],
+                        )
+                        state[p + 2 * LANES], state[p + 3 * LANES], state[p + 4 * LANES] = g0, g1, g2
+                        total += (
+                            g0 * images[camera, y, x, 0] + g1 * images[camera, y, x, 1] + g2 * images[camera, y, x, 2]
+                        )
+                        from_background = g0 * red + g1 * green + g2 * blue
+                        total -= (_ONE - alpha) * from_background
+                        grad_alpha -= from_background
+                    if has_depth:
+                        gradient, depth = grad_images[camera, y, x, -1], images[camera, y, x, -1]
+                        divisor = max(alpha, MIN_DEPTH_DIVISOR) if is_expected_depth else _ONE
+                        state[p + 5 * LANES] = gradient / divisor
+                        total += gradient * depth
+                        if is_expected_depth and alpha > MIN_DEPTH_DIVISOR:
+                            grad_alpha -= gradient / divisor * depth
+                    state[p + 6 * LANES] = grad_alpha
+                    state[p + LANES] = total + grad_alpha * alpha
+                    state[p] = _ONE
+                    p += 1
         left, top = np.float32(x0) + _HALF, np.float32(y0) + _HALF
-        pairs = slice(starts[task], reached[task])
         composite_tile_backward(
-            records[camera], lists[pairs], left, top, absgrad, state, block_sets, lanes, moments[pairs]
+            records[camera], lists, block_sets, starts[task], ends[task], left, top, absgrad, state, lanes, moments
         )
 
 
 @njit(**JIT_OPTIONS)
-def sum_over_tiles(camera, tiles, starts, lists, reached, moments, camera_moments):
+def sum_over_tiles(camera, tiles, starts, lists, ends, moments, camera_moments):
     """Adds one camera's moments of all tiles, in the order of the tiles, into camera_moments [n,12]."""
     camera_moments[:] = _ZERO
     for task in range(camera * tiles, (camera + 1) * tiles):
-        for index in range(starts[task], reached[task]):
+        for index in range(starts[task], ends[task]):
             total = camera_moments[lists[index]]
             for moment in range(MOMENTS):
                 total[moment] += moments[index, moment]
@@ -218,17 +242,18 @@ def moments_to_gradients(
     grad_colors is [C,N,3], or [1,N,3] where cameras share the colors; absgrad_means2d [C,N,2] may have no rows.
     """
     shares_colors = len(grad_colors) == 1
-    for n in range(first, last):
-        grad_opacity = _ZERO
-        red, green, blue = _ZERO, _ZERO, _ZERO
-        for c in range(len(ranks)):
+    grad_opacities[first:last] = _ZERO
+    grad_colors[:, first:last] = _ZERO
+    for c in range(len(ranks)):
+        to_colors = grad_colors[0 if shares_colors else c]
+        for n in range(first, last):
             rank = ranks[c, n]
             if rank < 0:
-                grad_means2d[c, n] = _ZERO
-                grad_conics[c, n] = _ZERO
+                grad_means2d[c, n, 0], grad_means2d[c, n, 1] = _ZERO, _ZERO
+                grad_conics[c, n, 0], grad_conics[c, n, 1], grad_conics[c, n, 2] = _ZERO, _ZERO, _ZERO
                 grad_depths[c, n] = _ZERO
-                if not shares_colors:
-                    grad_colors[c, n] = _ZERO
+                if len(absgrad_means2d) > 0:
+                    absgrad_means2d[c, n, 0], absgrad_means2d[c, n, 1] = _ZERO, _ZERO
                 continue
             m = camera_moments[c, rank]
             xx, xy, yy = conics[c, n, 0], conics[c, n, 1], conics[c, n, 2]
@@ -238,14 +263,9 @@ def moments_to_gradients(
             grad_conics[c, n, 1] = -m[SUM_XY]
             grad_conics[c, n, 2] = -_HALF * m[SUM_YY]
             grad_depths[c, n] = m[TO_DEPTH]
-            grad_opacity += m[SUM]
-            if shares_colors:
-                red, green, blue = red + m[TO_RED], green + m[TO_GREEN], blue + m[TO_BLUE]
-            else:
-                grad_colors[c, n, 0], grad_colors[c, n, 1], grad_colors[c, n, 2] = m[TO_RED], m[TO_GREEN], m[TO_BLUE]
+            grad_opacities[n] += m[SUM] / opacities[n]  # d alpha / d opacity = alpha / opacity
+            to_colors[n, 0] += m[TO_RED]
+            to_colors[n, 1] += m[TO_GREEN]
+            to_colors[n, 2] += m[TO_BLUE]
             if len(absgrad_means2d) > 0:
                 absgrad_means2d[c, n, 0], absgrad_means2d[c, n, 1] = m[ABS_X], m[ABS_Y]
-        # d alpha / d opacity = alpha / opacity; a Gaussian of opacity 0 is not drawn.
-        grad_opacities[n] = grad_opacity / opacities[n] if opacities[n] > _ZERO else _ZERO
-        if shares_colors:
-            grad_colors[0, n, 0], grad_colors[0, n, 1], grad_colors[0, n, 2] = red, green, blue

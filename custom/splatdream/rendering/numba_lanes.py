@@ -34,3 +34,11 @@ def exp2(x):
     mantissa = ((((_P5 * f + _P4) * f + _P3) * f + _P2) * f + _P1) * f + _P0
     exponent = np.float32(shifted).view(np.int32) << _EXPONENT_SHIFT
     return np.int32(np.float32(mantissa).view(np.int32) + exponent).view(np.float32)
+
+
+@njit(inline="always", **JIT_OPTIONS)
+def aligned_floats(size):
+    """An uninitialized float32 array that begins at a cache line, so that no row of LANES straddles two."""
+    array = np.empty(size + LANES, np.float32)
+    skip = (-array.ctypes.data % 64) // 4
+    return array[skip : skip + size]

@@ -1,7 +1,9 @@
 """Numba kernels: Gaussians to ellipses on the screen, and the gradient back.
 
-The mathematics is that of `reference.project`. A range of Gaussians is one independent piece of work; all cameras of a
-Gaussian are treated together, so that its gradient is summed over the cameras in one fixed order.
+The mathematics is that of `reference.project`. LANES Gaussians are treated together: their numbers are laid side by
+side in a small table (`lanes`, row = quantity, column = Gaussian), on which the innermost loops work without a branch.
+A range of Gaussians is one independent piece of work; a Gaussian's gradient is summed over the cameras in one fixed
+order.
 
 N Gaussians, C cameras.
 """
@@ -11,72 +13,150 @@ import math
 import numpy as np
 from numba import njit
 
-from .numba_lanes import JIT_OPTIONS
+from .numba_lanes import JIT_OPTIONS, LANES, aligned_floats
 from .signature import ALPHA_THRESHOLD, FRUSTUM_MARGIN, MAX_EXTENT_SIGMAS, MIN_DETERMINANT
 
-_ONE = np.float32(1)
-_TWO = np.float32(2)
-_HALF = np.float32(0.5)
-_ZERO = np.float32(0)
+_ZERO, _HALF, _ONE, _TWO = (np.float32(x) for x in (0, 0.5, 1, 2))
 _TINY = np.float32(1e-24)  # keeps a quaternion of zeros from becoming NaN
 _LOG2_THRESHOLD = np.float32(math.log2(ALPHA_THRESHOLD))
 _LN_2 = np.float32(math.log(2))
 _MAX_EXTENT = np.float32(MAX_EXTENT_SIGMAS)
+_MAX_RADIUS = np.float32(1 << 24)  # pixels; larger ones would only overflow the integers
 _MIN_DETERMINANT = np.float32(MIN_DETERMINANT)
 _MARGIN = np.float32(FRUSTUM_MARGIN)
 
+# Rows of the table, as offsets: means, unit quaternions, 1 / norm, scales, reach in sigmas, rotations.
+_MX, _MY, _MZ, _QW, _QX, _QY, _QZ, _INVERSE_NORM, _S0, _S1, _S2, _EXTENT = (LANES * row for row in range(12))
+_R00, _R01, _R02, _R10, _R11, _R12, _R20, _R21, _R22 = (LANES * row for row in range(12, 21))
+# What one camera sees (forward), or its gradients (backward):
+_U, _V, _A, _B, _C, _Z, _RADIUS_X, _RADIUS_Y = (LANES * row for row in range(21, 29))
+# Gradients summed over the cameras:
+_GMX, _GMY, _GMZ, _GS0, _GS1, _GS2 = (LANES * row for row in range(29, 35))
+_G00, _G01, _G02, _G10, _G11, _G12, _G20, _G21, _G22 = (LANES * row for row in range(35, 44))
+_TABLE_SIZE = 44 * LANES
+
+
+@njit(**JIT_OPTIONS)
+def _load_gaussians(first, last, means, quats, scales, lanes):
+    """Fills the rows of what is given, from the Gaussians first..last-1, and of the rotations.
+
+    Returns whether every number that was read is finite.
+    """
+    for lane in range(LANES):
+        n = min(first + lane, last - 1)  # the last one again where there are fewer than LANES
+        lanes[_MX + lane], lanes[_MY + lane], lanes[_MZ + lane] = means[n, 0], means[n, 1], means[n, 2]
+        lanes[_QW + lane], lanes[_QX + lane] = quats[n, 0], quats[n, 1]
+        lanes[_QY + lane], lanes[_QZ + lane] = quats[n, 2], quats[n, 3]
+        lanes[_S0 + lane], lanes[_S1 + lane], lanes[_S2 + lane] = scales[n, 0], scales[n, 1], scales[n, 2]
+    not_finite = 0
+    for lane in range(LANES):
+        w, x, y, z = lanes[_QW + lane], lanes[_QX + lane], lanes[_QY + lane], lanes[_QZ + lane]
+        # Zero times a number is zero unless the number is not finite.
+        probe = _ZERO * lanes[_MX + lane] + _ZERO * lanes[_MY + lane] + _ZERO * lanes[_MZ + lane]
+        probe += _ZERO * w + _ZERO * x + _ZERO * y + _ZERO * z
+        probe += _ZERO * lanes[_S0 + lane] + _ZERO * lanes[_S1 + lane] + _ZERO * lanes[_S2 + lane]
+        not_finite += 0 if probe == _ZERO else 1
+        inverse_norm = _ONE / np.sqrt(max(w * w + x * x + y * y + z * z, _TINY))
+        w, x, y, z = w * inverse_norm, x * inverse_norm, y * inverse_norm, z * inverse_norm
+        lanes[_INVERSE_NORM + lane] = inverse_norm
+        lanes[_QW + lane], lanes[_QX + lane], lanes[_QY + lane], lanes[_QZ + lane] = w, x, y, z
+        lanes[_R00 + lane] = _ONE - _TWO * (y * y + z * z)
+        lanes[_R01 + lane] = _TWO * (x * y - w * z)
+        lanes[_R02 + lane] = _TWO * (x * z + w * y)
+        lanes[_R10 + lane] = _TWO * (x * y + w * z)
+        lanes[_R11 + lane] = _ONE - _TWO * (x * x + z * z)
+        lanes[_R12 + lane] = _TWO * (y * z - w * x)
+        lanes[_R20 + lane] = _TWO * (x * z - w * y)
+        lanes[_R21 + lane] = _TWO * (y * z + w * x)
+        lanes[_R22 + lane] = _ONE - _TWO * (x * x + y * y)
+    return not_finite == 0
+
 
 @njit(inline="always", **JIT_OPTIONS)
-def _rotation(w, x, y, z):
-    """Rows of the rotation matrix of a unit quaternion."""
+def _camera(view, K, width, height):
+    """Rotation and translation row by row, focal lengths and center, and the limits of x / z and y / z.
+
+    Beyond the limits the Jacobian of the projection is no longer taken where the Gaussian is.
+    """
+    fx, fy, cx, cy = K[0, 0], K[1, 1], K[0, 2], K[1, 2]
+    margin_x = _MARGIN * _HALF * np.float32(width) / fx
+    margin_y = _MARGIN * _HALF * np.float32(height) / fy
     return (
-        (_ONE - _TWO * (y * y + z * z), _TWO * (x * y - w * z), _TWO * (x * z + w * y)),
-        (_TWO * (x * y + w * z), _ONE - _TWO * (x * x + z * z), _TWO * (y * z - w * x)),
-        (_TWO * (x * z - w * y), _TWO * (y * z + w * x), _ONE - _TWO * (x * x + y * y)),
+        (view[0, 0], view[0, 1], view[0, 2], view[0, 3]),
+        (view[1, 0], view[1, 1], view[1, 2], view[1, 3]),
+        (view[2, 0], view[2, 1], view[2, 2], view[2, 3]),
+        (fx, fy, cx, cy),
+        (-(cx / fx + margin_x), (np.float32(width) - cx) / fx + margin_x),
+        (-(cy / fy + margin_y), (np.float32(height) - cy) / fy + margin_y),
     )
 
 
 @njit(inline="always", **JIT_OPTIONS)
-def _slope_limits(focal, center, size):
-    """Smallest and largest x / z at which the Jacobian is still taken where the Gaussian is."""
-    margin = _MARGIN * _HALF * size / focal
-    return -(center / focal + margin), (size - center) / focal + margin
-
-
-@njit(inline="always", **JIT_OPTIONS)
-def _jacobian(px, py, pz, fx, fy, low_x, high_x, low_y, high_y):
-    """The nonzero entries of d pixel / d camera point: (j00, j02, j11, j12), and the clamped slopes."""
-    inverse_z = _ONE / pz
-    slope_x = min(max(px * inverse_z, low_x), high_x)
-    slope_y = min(max(py * inverse_z, low_y), high_y)
-    j00, j11 = fx * inverse_z, fy * inverse_z
-    return j00, -j00 * slope_x, j11, -j11 * slope_y, slope_x, slope_y
-
-
-@njit(inline="always", **JIT_OPTIONS)
-def _times_matrix(a, b, c, rows):
-    """The row vector (a, b, c) times a 3x3 matrix."""
-    return (
-        a * rows[0][0] + b * rows[1][0] + c * rows[2][0],
-        a * rows[0][1] + b * rows[1][1] + c * rows[2][1],
-        a * rows[0][2] + b * rows[1][2] + c * rows[2][2],
-    )
-
-
-@njit(inline="always", **JIT_OPTIONS)
-def _covariance(h0, h1, eps2d):
+def _covariance(h00, h01, h02, h10, h11, h12, eps2d):
     """Entries a, b, c of the covariance h h^T + eps2d I, and its determinant.
 
     The determinant is a sum of squares (Cauchy and Binet): a c - b^2 would cancel for a needle.
     """
-    a0 = h0[0] * h0[0] + h0[1] * h0[1] + h0[2] * h0[2]
-    b = h0[0] * h1[0] + h0[1] * h1[1] + h0[2] * h1[2]
-    c0 = h1[0] * h1[0] + h1[1] * h1[1] + h1[2] * h1[2]
-    cross_x = h0[1] * h1[2] - h0[2] * h1[1]
-    cross_y = h0[2] * h1[0] - h0[0] * h1[2]
-    cross_z = h0[0] * h1[1] - h0[1] * h1[0]
-    determinant = cross_x * cross_x + cross_y * cross_y + cross_z * cross_z + eps2d * (a0 + c0 + eps2d)
-    return a0 + eps2d, b, c0 + eps2d, max(determinant, _MIN_DETERMINANT)
+    a = h00 * h00 + h01 * h01 + h02 * h02
+    b = h00 * h10 + h01 * h11 + h02 * h12
+    c = h10 * h10 + h11 * h11 + h12 * h12
+    x, y, z = h01 * h12 - h02 * h11, h02 * h10 - h00 * h12, h00 * h11 - h01 * h10
+    determinant = x * x + y * y + z * z + eps2d * (a + c + eps2d)
+    return a + eps2d, b, c + eps2d, max(determinant, _MIN_DETERMINANT)
+
+
+@njit(inline="always", **JIT_OPTIONS)
+def _ceil(x):
+    """The smallest integer not below x, for 0 <= x <= 2^24, without a call into libm; _MAX_RADIUS above."""
+    cut = np.float32(np.int32(min(x, _MAX_RADIUS)))
+    return cut + (_ONE if x > cut else _ZERO)
+
+
+@njit(**JIT_OPTIONS)
+def _project_lanes(camera, width, height, near_plane, far_plane, radius_clip, eps2d, lanes):
+    """Fills the rows of what one camera sees."""
+    (v00, v01, v02, v03), (v10, v11, v12, v13), (v20, v21, v22, v23), (fx, fy, cx, cy), limits_x, limits_y = camera
+    for lane in range(LANES):
+        mx, my, mz = lanes[_MX + lane], lanes[_MY + lane], lanes[_MZ + lane]
+        px = v00 * mx + v01 * my + v02 * mz + v03
+        py = v10 * mx + v11 * my + v12 * mz + v13
+        pz = v20 * mx + v21 * my + v22 * mz + v23
+        inverse_z = _ONE / pz
+        slope_x, slope_y = px * inverse_z, py * inverse_z
+        u, v = fx * slope_x + cx, fy * slope_y + cy
+        # Jacobian of the projection, then t = Jacobian * rotation of the camera, h = t * rotation * scale.
+        j00, j11 = fx * inverse_z, fy * inverse_z
+        j02 = -j00 * min(max(slope_x, limits_x[0]), limits_x[1])
+        j12 = -j11 * min(max(slope_y, limits_y[0]), limits_y[1])
+        t00, t01, t02 = j00 * v00 + j02 * v20, j00 * v01 + j02 * v21, j00 * v02 + j02 * v22
+        t10, t11, t12 = j11 * v10 + j12 * v20, j11 * v11 + j12 * v21, j11 * v12 + j12 * v22
+        r00, r01, r02 = lanes[_R00 + lane], lanes[_R01 + lane], lanes[_R02 + lane]
+        r10, r11, r12 = lanes[_R10 + lane], lanes[_R11 + lane], lanes[_R12 + lane]
+        r20, r21, r22 = lanes[_R20 + lane], lanes[_R21 + lane], lanes[_R22 + lane]
+        s0, s1, s2 = lanes[_S0 + lane], lanes[_S1 + lane], lanes[_S2 + lane]
+        h00, h10 = (t00 * r00 + t01 * r10 + t02 * r20) * s0, (t10 * r00 + t11 * r10 + t12 * r20) * s0
+        h01, h11 = (t00 * r01 + t01 * r11 + t02 * r21) * s1, (t10 * r01 + t11 * r11 + t12 * r21) * s1
+        h02, h12 = (t00 * r02 + t01 * r12 + t02 * r22) * s2, (t10 * r02 + t11 * r12 + t12 * r22) * s2
+        a, b, c, determinant = _covariance(h00, h01, h02, h10, h11, h12, eps2d)
+        inverse = _ONE / determinant
+        extent = lanes[_EXTENT + lane]
+        radius_x, radius_y = _ceil(extent * np.sqrt(a)), _ceil(extent * np.sqrt(c))
+        # Written so that a NaN (the overflow of a finite number) makes it false.
+        is_drawn = (
+            (pz > near_plane)
+            & (pz < far_plane)
+            & (extent >= _ZERO)
+            & ((radius_x > radius_clip) | (radius_y > radius_clip))
+            & (u + radius_x > _ZERO)
+            & (u - radius_x < np.float32(width))
+            & (v + radius_y > _ZERO)
+            & (v - radius_y < np.float32(height))
+            & (inverse > _ZERO)
+        )
+        lanes[_U + lane], lanes[_V + lane], lanes[_Z + lane] = u, v, pz
+        lanes[_A + lane], lanes[_B + lane], lanes[_C + lane] = c * inverse, -b * inverse, a * inverse
+        lanes[_RADIUS_X + lane] = radius_x if is_drawn else _ZERO
+        lanes[_RADIUS_Y + lane] = radius_y if is_drawn else _ZERO
 
 
 @njit(**JIT_OPTIONS)
@@ -105,67 +185,128 @@ def project(
     Returns whether every number that was read is finite.
     """
     all_finite = True
-    fwidth, fheight = np.float32(width), np.float32(height)
-    for n in range(first, last):
-        mx, my, mz = means[n, 0], means[n, 1], means[n, 2]
-        qw, qx, qy, qz = quats[n, 0], quats[n, 1], quats[n, 2], quats[n, 3]
-        s0, s1, s2 = scales[n, 0], scales[n, 1], scales[n, 2]
-        # Zero times a number is zero unless the number is not finite.
-        probe = _ZERO * mx + _ZERO * my + _ZERO * mz + _ZERO * qw + _ZERO * qx + _ZERO * qy + _ZERO * qz
-        all_finite &= probe + _ZERO * s0 + _ZERO * s1 + _ZERO * s2 == _ZERO
-        inverse_norm = _ONE / math.sqrt(max(qw * qw + qx * qx + qy * qy + qz * qz, _TINY))
-        rotation = _rotation(qw * inverse_norm, qx * inverse_norm, qy * inverse_norm, qz * inverse_norm)
-        log_ratio = _LN_2 * (log2_opacities[n] - _LOG2_THRESHOLD)
-        extent = min(math.sqrt(_TWO * max(log_ratio, _ZERO)), _MAX_EXTENT)
+    lanes = aligned_floats(_TABLE_SIZE)
+    for start in range(first, last, LANES):
+        count = min(LANES, last - start)
+        all_finite &= _load_gaussians(start, last, means, quats, scales, lanes)
+        for lane in range(LANES):
+            # alpha = opacity exp(-extent^2 / 2) reaches the threshold at this many sigmas; never where it is negative.
+            log_ratio = _LN_2 * (log2_opacities[min(start + lane, last - 1)] - _LOG2_THRESHOLD)
+            extent = min(np.sqrt(_TWO * max(log_ratio, _ZERO)), _MAX_EXTENT)
+            lanes[_EXTENT + lane] = extent if log_ratio >= _ZERO else -_ONE
         for c in range(len(viewmats)):
-            view, K = viewmats[c], Ks[c]
-            fx, fy, cx, cy = K[0, 0], K[1, 1], K[0, 2], K[1, 2]
-            low_x, high_x = _slope_limits(fx, cx, fwidth)
-            low_y, high_y = _slope_limits(fy, cy, fheight)
-            px = view[0, 0] * mx + view[0, 1] * my + view[0, 2] * mz + view[0, 3]
-            py = view[1, 0] * mx + view[1, 1] * my + view[1, 2] * mz + view[1, 3]
-            pz = view[2, 0] * mx + view[2, 1] * my + view[2, 2] * mz + view[2, 3]
-            j00, j02, j11, j12, _, _ = _jacobian(px, py, pz, fx, fy, low_x, high_x, low_y, high_y)
-            u, v = j00 * px + cx, j11 * py + cy
-            t0 = (
-                j00 * view[0, 0] + j02 * view[2, 0],
-                j00 * view[0, 1] + j02 * view[2, 1],
-                j00 * view[0, 2] + j02 * view[2, 2],
-            )
-            t1 = (
-                j11 * view[1, 0] + j12 * view[2, 0],
-                j11 * view[1, 1] + j12 * view[2, 1],
-                j11 * view[1, 2] + j12 * view[2, 2],
-            )
-            r0, r1 = _times_matrix(t0[0], t0[1], t0[2], rotation), _times_matrix(t1[0], t1[1], t1[2], rotation)
-            h0 = (r0[0] * s0, r0[1] * s1, r0[2] * s2)
-            h1 = (r1[0] * s0, r1[1] * s1, r1[2] * s2)
-            a, b, d, determinant = _covariance(h0, h1, eps2d)
-            inverse = _ONE / determinant
-            radius_x = np.ceil(extent * math.sqrt(a))
-            radius_y = np.ceil(extent * math.sqrt(d))
-            # Written so that a NaN (overflow of a finite number) makes it false.
-            is_drawn = (
-                (pz > near_plane)
-                & (pz < far_plane)
-                & (log_ratio >= _ZERO)
-                & ((radius_x > radius_clip) | (radius_y > radius_clip))
-                & (u + radius_x > _ZERO)
-                & (u - radius_x < fwidth)
-                & (v + radius_y > _ZERO)
-                & (v - radius_y < fheight)
-            )
-            means2d[c, n, 0], means2d[c, n, 1] = u, v
-            conics[c, n, 0], conics[c, n, 1], conics[c, n, 2] = d * inverse, -b * inverse, a * inverse
-            depths[c, n] = pz
-            # Larger radii than the image would only overflow the integers.
-            radii[c, n, 0] = np.int32(min(radius_x, np.float32(1 << 24))) if is_drawn else 0
-            radii[c, n, 1] = np.int32(min(radius_y, np.float32(1 << 24))) if is_drawn else 0
+            camera = _camera(viewmats[c], Ks[c], width, height)
+            _project_lanes(camera, width, height, near_plane, far_plane, radius_clip, eps2d, lanes)
+            for lane in range(count):
+                n = start + lane
+                means2d[c, n, 0], means2d[c, n, 1] = lanes[_U + lane], lanes[_V + lane]
+                conics[c, n, 0], conics[c, n, 1] = lanes[_A + lane], lanes[_B + lane]
+                conics[c, n, 2], depths[c, n] = lanes[_C + lane], lanes[_Z + lane]
+                radii[c, n, 0], radii[c, n, 1] = np.int32(lanes[_RADIUS_X + lane]), np.int32(lanes[_RADIUS_Y + lane])
     return all_finite
 
 
 @njit(**JIT_OPTIONS)
-def project_backward(  # noqa: PLR0915
+def _project_lanes_backward(camera, eps2d, lanes):  # noqa: PLR0915
+    """Adds what one camera contributes to the rows of summed gradients."""
+    (v00, v01, v02, v03), (v10, v11, v12, v13), (v20, v21, v22, v23), (fx, fy, _, _), limits_x, limits_y = camera
+    for lane in range(LANES):
+        mx, my, mz = lanes[_MX + lane], lanes[_MY + lane], lanes[_MZ + lane]
+        px = v00 * mx + v01 * my + v02 * mz + v03
+        py = v10 * mx + v11 * my + v12 * mz + v13
+        pz = v20 * mx + v21 * my + v22 * mz + v23
+        inverse_z = _ONE / pz
+        exact_x, exact_y = px * inverse_z, py * inverse_z
+        slope_x, slope_y = min(max(exact_x, limits_x[0]), limits_x[1]), min(max(exact_y, limits_y[0]), limits_y[1])
+        j00, j11 = fx * inverse_z, fy * inverse_z
+        j02, j12 = -j00 * slope_x, -j11 * slope_y
+        t00, t01, t02 = j00 * v00 + j02 * v20, j00 * v01 + j02 * v21, j00 * v02 + j02 * v22
+        t10, t11, t12 = j11 * v10 + j12 * v20, j11 * v11 + j12 * v21, j11 * v12 + j12 * v22
+        r00, r01, r02 = lanes[_R00 + lane], lanes[_R01 + lane], lanes[_R02 + lane]
+        r10, r11, r12 = lanes[_R10 + lane], lanes[_R11 + lane], lanes[_R12 + lane]
+        r20, r21, r22 = lanes[_R20 + lane], lanes[_R21 + lane], lanes[_R22 + lane]
+        s0, s1, s2 = lanes[_S0 + lane], lanes[_S1 + lane], lanes[_S2 + lane]
+        u00, u10 = t00 * r00 + t01 * r10 + t02 * r20, t10 * r00 + t11 * r10 + t12 * r20
+        u01, u11 = t00 * r01 + t01 * r11 + t02 * r21, t10 * r01 + t11 * r11 + t12 * r21
+        u02, u12 = t00 * r02 + t01 * r12 + t02 * r22, t10 * r02 + t11 * r12 + t12 * r22
+        h00, h01, h02, h10, h11, h12 = u00 * s0, u01 * s1, u02 * s2, u10 * s0, u11 * s1, u12 * s2
+        a, b, c, determinant = _covariance(h00, h01, h02, h10, h11, h12, eps2d)
+        inverse = _ONE / determinant
+        # Conic X = covariance^-1, hence d loss / d covariance = -X G X, with G the symmetric gradient of X.
+        xa, xb, xc = c * inverse, -b * inverse, a * inverse
+        ga, gb, gc = lanes[_A + lane], _HALF * lanes[_B + lane], lanes[_C + lane]
+        m00, m01, m10, m11 = ga * xa + gb * xb, ga * xb + gb * xc, gb * xa + gc * xb, gb * xb + gc * xc
+        # Covariance = h h^T + eps2d I, hence d loss / d h = 2 (d loss / d covariance) h.
+        ca, cb, cc = -_TWO * (xa * m00 + xb * m10), -_TWO * (xa * m01 + xb * m11), -_TWO * (xb * m01 + xc * m11)
+        k00, k01, k02 = ca * h00 + cb * h10, ca * h01 + cb * h11, ca * h02 + cb * h12
+        k10, k11, k12 = cb * h00 + cc * h10, cb * h01 + cc * h11, cb * h02 + cc * h12
+        gs0, gs1, gs2 = k00 * u00 + k10 * u10, k01 * u01 + k11 * u11, k02 * u02 + k12 * u12
+        # h = t * rotation * scale; k becomes d loss / d (t * rotation), then w = d loss / d t.
+        k00, k01, k02, k10, k11, k12 = k00 * s0, k01 * s1, k02 * s2, k10 * s0, k11 * s1, k12 * s2
+        w00, w10 = k00 * r00 + k01 * r01 + k02 * r02, k10 * r00 + k11 * r01 + k12 * r02
+        w01, w11 = k00 * r10 + k01 * r11 + k02 * r12, k10 * r10 + k11 * r11 + k12 * r12
+        w02, w12 = k00 * r20 + k01 * r21 + k02 * r22, k10 * r20 + k11 * r21 + k12 * r22
+        # t = Jacobian * rotation of the camera.
+        gj00, gj02 = w00 * v00 + w01 * v01 + w02 * v02, w00 * v20 + w01 * v21 + w02 * v22
+        gj11, gj12 = w10 * v10 + w11 * v11 + w12 * v12, w10 * v20 + w11 * v21 + w12 * v22
+        # u = fx x/z + cx; j00 = fx / z; j02 = -j00 x/z, where x/z is a constant once it is clamped.
+        free_x = (exact_x > limits_x[0]) & (exact_x < limits_x[1])
+        free_y = (exact_y > limits_y[0]) & (exact_y < limits_y[1])
+        gx = fx * lanes[_U + lane] - (j00 * gj02 if free_x else _ZERO)
+        gy = fy * lanes[_V + lane] - (j11 * gj12 if free_y else _ZERO)
+        g_inverse_z = fx * (gj00 - slope_x * gj02) + fy * (gj11 - slope_y * gj12) + px * gx + py * gy
+        gpx, gpy = gx * inverse_z, gy * inverse_z
+        gpz = lanes[_Z + lane] - g_inverse_z * inverse_z * inverse_z
+        # A Gaussian that is not drawn may have overflowed above; it contributes nothing.
+        is_drawn = lanes[_RADIUS_X + lane] > _ZERO
+        lanes[_GMX + lane] += v00 * gpx + v10 * gpy + v20 * gpz if is_drawn else _ZERO
+        lanes[_GMY + lane] += v01 * gpx + v11 * gpy + v21 * gpz if is_drawn else _ZERO
+        lanes[_GMZ + lane] += v02 * gpx + v12 * gpy + v22 * gpz if is_drawn else _ZERO
+        lanes[_GS0 + lane] += gs0 if is_drawn else _ZERO
+        lanes[_GS1 + lane] += gs1 if is_drawn else _ZERO
+        lanes[_GS2 + lane] += gs2 if is_drawn else _ZERO
+        lanes[_G00 + lane] += t00 * k00 + t10 * k10 if is_drawn else _ZERO
+        lanes[_G01 + lane] += t00 * k01 + t10 * k11 if is_drawn else _ZERO
+        lanes[_G02 + lane] += t00 * k02 + t10 * k12 if is_drawn else _ZERO
+        lanes[_G10 + lane] += t01 * k00 + t11 * k10 if is_drawn else _ZERO
+        lanes[_G11 + lane] += t01 * k01 + t11 * k11 if is_drawn else _ZERO
+        lanes[_G12 + lane] += t01 * k02 + t11 * k12 if is_drawn else _ZERO
+        lanes[_G20 + lane] += t02 * k00 + t12 * k10 if is_drawn else _ZERO
+        lanes[_G21 + lane] += t02 * k01 + t12 * k11 if is_drawn else _ZERO
+        lanes[_G22 + lane] += t02 * k02 + t12 * k12 if is_drawn else _ZERO
+
+
+@njit(**JIT_OPTIONS)
+def _store_gradients(start, count, lanes, grad_means, grad_quats, grad_scales):
+    """The summed gradients, with that of the rotations brought to the quaternions."""
+    for lane in range(LANES):
+        w, x, y, z = lanes[_QW + lane], lanes[_QX + lane], lanes[_QY + lane], lanes[_QZ + lane]
+        g00, g01, g02 = lanes[_G00 + lane], lanes[_G01 + lane], lanes[_G02 + lane]
+        g10, g11, g12 = lanes[_G10 + lane], lanes[_G11 + lane], lanes[_G12 + lane]
+        g20, g21, g22 = lanes[_G20 + lane], lanes[_G21 + lane], lanes[_G22 + lane]
+        gw = _TWO * (z * (g10 - g01) + y * (g02 - g20) + x * (g21 - g12))
+        gx = _TWO * (y * (g01 + g10) + z * (g02 + g20) + w * (g21 - g12) - _TWO * x * (g11 + g22))
+        gy = _TWO * (x * (g01 + g10) + z * (g12 + g21) + w * (g02 - g20) - _TWO * y * (g00 + g22))
+        gz = _TWO * (x * (g02 + g20) + y * (g12 + g21) + w * (g10 - g01) - _TWO * z * (g00 + g11))
+        along = w * gw + x * gx + y * gy + z * gz  # the norm of a quaternion changes nothing
+        inverse_norm = lanes[_INVERSE_NORM + lane]
+        lanes[_QW + lane], lanes[_QX + lane] = (gw - w * along) * inverse_norm, (gx - x * along) * inverse_norm
+        lanes[_QY + lane], lanes[_QZ + lane] = (gy - y * along) * inverse_norm, (gz - z * along) * inverse_norm
+    for lane in range(count):
+        n = start + lane
+        grad_means[n, 0], grad_means[n, 1], grad_means[n, 2] = (
+            lanes[_GMX + lane],
+            lanes[_GMY + lane],
+            lanes[_GMZ + lane],
+        )
+        grad_quats[n, 0], grad_quats[n, 1] = lanes[_QW + lane], lanes[_QX + lane]
+        grad_quats[n, 2], grad_quats[n, 3] = lanes[_QY + lane], lanes[_QZ + lane]
+        grad_scales[n, 0], grad_scales[n, 1] = lanes[_GS0 + lane], lanes[_GS1 + lane]
+        grad_scales[n, 2] = lanes[_GS2 + lane]
+
+
+@njit(**JIT_OPTIONS)
+def project_backward(
     first,
     last,
     means,
@@ -188,101 +329,21 @@ def project_backward(  # noqa: PLR0915
 
     Gaussians that a camera does not draw (radius 0) get nothing from it.
     """
-    fwidth, fheight = np.float32(width), np.float32(height)
-    for n in range(first, last):
-        mx, my, mz = means[n, 0], means[n, 1], means[n, 2]
-        s0, s1, s2 = scales[n, 0], scales[n, 1], scales[n, 2]
-        qw, qx, qy, qz = quats[n, 0], quats[n, 1], quats[n, 2], quats[n, 3]
-        inverse_norm = _ONE / math.sqrt(max(qw * qw + qx * qx + qy * qy + qz * qz, _TINY))
-        qw, qx, qy, qz = qw * inverse_norm, qx * inverse_norm, qy * inverse_norm, qz * inverse_norm
-        rotation = _rotation(qw, qx, qy, qz)
-        gm0, gm1, gm2 = _ZERO, _ZERO, _ZERO
-        gs0, gs1, gs2 = _ZERO, _ZERO, _ZERO
-        g00, g01, g02 = _ZERO, _ZERO, _ZERO  # d loss / d rotation, row by row
-        g10, g11, g12 = _ZERO, _ZERO, _ZERO
-        g20, g21, g22 = _ZERO, _ZERO, _ZERO
+    lanes = aligned_floats(_TABLE_SIZE)
+    for start in range(first, last, LANES):
+        count = min(LANES, last - start)
+        _load_gaussians(start, last, means, quats, scales, lanes)
+        lanes[_U:] = _ZERO
         for c in range(len(viewmats)):
-            if radii[c, n, 0] == 0:
-                continue
-            view, K = viewmats[c], Ks[c]
-            fx, fy, cx, cy = K[0, 0], K[1, 1], K[0, 2], K[1, 2]
-            low_x, high_x = _slope_limits(fx, cx, fwidth)
-            low_y, high_y = _slope_limits(fy, cy, fheight)
-            px = view[0, 0] * mx + view[0, 1] * my + view[0, 2] * mz + view[0, 3]
-            py = view[1, 0] * mx + view[1, 1] * my + view[1, 2] * mz + view[1, 3]
-            pz = view[2, 0] * mx + view[2, 1] * my + view[2, 2] * mz + view[2, 3]
-            j00, j02, j11, j12, slope_x, slope_y = _jacobian(px, py, pz, fx, fy, low_x, high_x, low_y, high_y)
-            t0 = (
-                j00 * view[0, 0] + j02 * view[2, 0],
-                j00 * view[0, 1] + j02 * view[2, 1],
-                j00 * view[0, 2] + j02 * view[2, 2],
-            )
-            t1 = (
-                j11 * view[1, 0] + j12 * view[2, 0],
-                j11 * view[1, 1] + j12 * view[2, 1],
-                j11 * view[1, 2] + j12 * view[2, 2],
-            )
-            r0, r1 = _times_matrix(t0[0], t0[1], t0[2], rotation), _times_matrix(t1[0], t1[1], t1[2], rotation)
-            h0 = (r0[0] * s0, r0[1] * s1, r0[2] * s2)
-            h1 = (r1[0] * s0, r1[1] * s1, r1[2] * s2)
-            a, b, d, determinant = _covariance(h0, h1, eps2d)
-            inverse = _ONE / determinant
-            # conic X = covariance^-1, hence d loss / d covariance = -X G X with G symmetric.
-            xa, xb, xd = d * inverse, -b * inverse, a * inverse
-            ga, gb, gd = grad_conics[c, n, 0], _HALF * grad_conics[c, n, 1], grad_conics[c, n, 2]
-            m00, m01 = ga * xa + gb * xb, ga * xb + gb * xd
-            m10, m11 = gb * xa + gd * xb, gb * xb + gd * xd
-            # covariance = h h^T, hence d loss / d h = 2 (d loss / d covariance) h.
-            va, vb, vd = (
-                -_TWO * (xa * m00 + xb * m10),
-                -_TWO * (xa * m01 + xb * m11),
-                -_TWO * (xb * m01 + xd * m11),
-            )
-            k00, k01, k02 = va * h0[0] + vb * h1[0], va * h0[1] + vb * h1[1], va * h0[2] + vb * h1[2]
-            k10, k11, k12 = vb * h0[0] + vd * h1[0], vb * h0[1] + vd * h1[1], vb * h0[2] + vd * h1[2]
-            gs0 += k00 * r0[0] + k10 * r1[0]
-            gs1 += k01 * r0[1] + k11 * r1[1]
-            gs2 += k02 * r0[2] + k12 * r1[2]
-            k00, k01, k02, k10, k11, k12 = k00 * s0, k01 * s1, k02 * s2, k10 * s0, k11 * s1, k12 * s2
-            g00 += t0[0] * k00 + t1[0] * k10
-            g01 += t0[0] * k01 + t1[0] * k11
-            g02 += t0[0] * k02 + t1[0] * k12
-            g10 += t0[1] * k00 + t1[1] * k10
-            g11 += t0[1] * k01 + t1[1] * k11
-            g12 += t0[1] * k02 + t1[1] * k12
-            g20 += t0[2] * k00 + t1[2] * k10
-            g21 += t0[2] * k01 + t1[2] * k11
-            g22 += t0[2] * k02 + t1[2] * k12
-            # d loss / d t, then d loss / d jacobian = (d loss / d t) view^T.
-            w00 = k00 * rotation[0][0] + k01 * rotation[0][1] + k02 * rotation[0][2]
-            w01 = k00 * rotation[1][0] + k01 * rotation[1][1] + k02 * rotation[1][2]
-            w02 = k00 * rotation[2][0] + k01 * rotation[2][1] + k02 * rotation[2][2]
-            w10 = k10 * rotation[0][0] + k11 * rotation[0][1] + k12 * rotation[0][2]
-            w11 = k10 * rotation[1][0] + k11 * rotation[1][1] + k12 * rotation[1][2]
-            w12 = k10 * rotation[2][0] + k11 * rotation[2][1] + k12 * rotation[2][2]
-            gj00 = w00 * view[0, 0] + w01 * view[0, 1] + w02 * view[0, 2]
-            gj02 = w00 * view[2, 0] + w01 * view[2, 1] + w02 * view[2, 2]
-            gj11 = w10 * view[1, 0] + w11 * view[1, 1] + w12 * view[1, 2]
-            gj12 = w10 * view[2, 0] + w11 * view[2, 1] + w12 * view[2, 2]
-            # u = fx px / pz, j00 = fx / pz, j02 = -j00 slope_x with slope_x = px / pz unless clamped.
-            inverse_z = _ONE / pz
-            exact_x, exact_y = px * inverse_z, py * inverse_z
-            gx = fx * grad_means2d[c, n, 0]
-            gy = fy * grad_means2d[c, n, 1]
-            gx -= j00 * gj02 if (exact_x > low_x) & (exact_x < high_x) else _ZERO
-            gy -= j11 * gj12 if (exact_y > low_y) & (exact_y < high_y) else _ZERO
-            g_inverse_z = fx * (gj00 - slope_x * gj02) + fy * (gj11 - slope_y * gj12) + px * gx + py * gy
-            gpx, gpy = gx * inverse_z, gy * inverse_z
-            gpz = grad_depths[c, n] - g_inverse_z * inverse_z * inverse_z
-            gm0 += view[0, 0] * gpx + view[1, 0] * gpy + view[2, 0] * gpz
-            gm1 += view[0, 1] * gpx + view[1, 1] * gpy + view[2, 1] * gpz
-            gm2 += view[0, 2] * gpx + view[1, 2] * gpy + view[2, 2] * gpz
-        grad_means[n, 0], grad_means[n, 1], grad_means[n, 2] = gm0, gm1, gm2
-        grad_scales[n, 0], grad_scales[n, 1], grad_scales[n, 2] = gs0, gs1, gs2
-        gw = _TWO * (qz * (g10 - g01) + qy * (g02 - g20) + qx * (g21 - g12))
-        gx = _TWO * (qy * (g01 + g10) + qz * (g02 + g20) + qw * (g21 - g12) - _TWO * qx * (g11 + g22))
-        gy = _TWO * (qx * (g01 + g10) + qz * (g12 + g21) + qw * (g02 - g20) - _TWO * qy * (g00 + g22))
-        gz = _TWO * (qx * (g02 + g20) + qy * (g12 + g21) + qw * (g10 - g01) - _TWO * qz * (g00 + g11))
-        along = qw * gw + qx * gx + qy * gy + qz * gz  # the norm of a quaternion changes nothing
-        grad_quats[n, 0], grad_quats[n, 1] = (gw - qw * along) * inverse_norm, (gx - qx * along) * inverse_norm
-        grad_quats[n, 2], grad_quats[n, 3] = (gy - qy * along) * inverse_norm, (gz - qz * along) * inverse_norm
+            num_drawn = 0
+            for lane in range(count):
+                n = start + lane
+                lanes[_RADIUS_X + lane] = radii[c, n, 0]
+                num_drawn += radii[c, n, 0] > 0
+                lanes[_U + lane], lanes[_V + lane] = grad_means2d[c, n, 0], grad_means2d[c, n, 1]
+                lanes[_A + lane], lanes[_B + lane] = grad_conics[c, n, 0], grad_conics[c, n, 1]
+                lanes[_C + lane], lanes[_Z + lane] = grad_conics[c, n, 2], grad_depths[c, n]
+            if num_drawn > 0:
+                camera = _camera(viewmats[c], Ks[c], width, height)
+                _project_lanes_backward(camera, eps2d, lanes)
+        _store_gradients(start, count, lanes, grad_means, grad_quats, grad_scales)
