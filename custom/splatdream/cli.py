@@ -5,6 +5,8 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+from .openmp import wait_without_spinning
+
 EPILOG = """
 examples:
   splatdream train --config configs/quickstart.yaml system.prompt_processor.prompt="a blue robot"
@@ -24,6 +26,7 @@ _LAUNCH_VERBS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; the exit code. An error that the user can mend is one sentence."""
+    wait_without_spinning()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments and arguments[0] in _LAUNCH_VERBS:
         # These verbs have the command line of launch.py, overrides and all.
@@ -126,12 +129,14 @@ def _add_toybox(verbs: argparse._SubParsersAction) -> None:
     table.add_argument("--folder", default="outputs/toybox-table", help="runs and results; a second call goes on there")
     table.add_argument("--objects", nargs="*", metavar="NAME", help="default: all")
     table.add_argument("--conditions", nargs="*", default=["camera", "view_words", "view_blind"], metavar="CONDITION")
+    table.add_argument("--overrides", nargs="*", default=[], metavar="KEY=VALUE", help="changes to the configuration")
     table.add_argument("--report", default=None, metavar="MD", help="write the table there, too")
 
     def make_table(args: argparse.Namespace) -> int:
         from .experiments.toybox_table import make_table as run_table
+        from .launching import main as launch
 
-        run_table(args.config, args.folder, args.objects, args.conditions, args.report)
+        run_table(launch, args.config, args.folder, args.objects, args.conditions, args.report, args.overrides)
         return 0
 
     table.set_defaults(run=make_table)

@@ -10,11 +10,13 @@ from pathlib import Path
 
 from .annotations import annotated_modules
 from .host_choice import chosen_host
+from .openmp import wait_without_spinning
 from .registration import register_all
 
 
 def main(argv: Sequence[str]) -> int:
     """Run one launch command (`--config YAML --train ...`); the exit code."""
+    wait_without_spinning()
     try:
         host = chosen_host()
     except (ImportError, ValueError) as error:

@@ -188,7 +188,7 @@ class DistillationSystem(OutputsMixin, BaseLift3DSystem):
         if not self._densification.is_due(step):
             return
         cloud = self.geometry.cloud()
-        self._densification.refine(
+        report = self._densification.refine(
             step,
             self.geometry.params(),
             optimizer,
@@ -197,6 +197,7 @@ class DistillationSystem(OutputsMixin, BaseLift3DSystem):
             lambda: contributions(cloud, self._seen_cameras),
         )
         self._seen_cameras.clear()
+        self.log_dict({f"densification/{name}": float(value) for name, value in vars(report).items()})
 
     def _report(self, guided: dict[str, Tensor | float], distillation: Tensor, regularizer: Tensor) -> None:
         """Numbers for the loggers and the progress bar."""
