@@ -10,6 +10,7 @@ from splatdream.priors import registered_networks  # noqa: F401 - registers
 from splatdream.priors.base import Views
 from splatdream.priors.clip_texts import ClipTexts
 from splatdream.priors.latent_diffusion import NetworkOptions
+from splatdream.priors.mvdream import load_mvdream
 from splatdream.priors.stable_diffusion import load_stable_diffusion
 from splatdream.prompts.view_prompts import make_view_prompts
 
@@ -80,3 +81,24 @@ def test_float16_networks_teach_low_rank_weights_what_float32_networks_do(stable
         weights = [weight for weight in particles.parameters() if weight.grad is not None]
         gradients[dtype] = torch.cat([weight.grad.flatten() for weight in weights])
     assert (gradients["float16"] - gradients["float32"]).norm() < 0.02 * gradients["float32"].norm()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("load", [load_stable_diffusion, load_mvdream])
+def test_cuda_in_float16_agrees_with_the_cpu(load, stable_diffusion_folder, mvdream_folder, generator):
+    prior = load(str(mvdream_folder if load is load_mvdream else stable_diffusion_folder))
+    rgb, noisy = torch.rand(4, 48, 48, 3, generator=generator), torch.randn(4, 4, 8, 8, generator=generator)
+    condition, timesteps = prior.encode_texts(["a cat"] * 4), torch.full((4,), 500)
+    views = Views(orbit_cameras([0.0] * 4, [0.0, 90.0, 180.0, 270.0]), torch.ones(4, 3))
+    answers = []
+    for device in ("cpu", "cuda"):
+        image = rgb.to(device).requires_grad_()
+        latents = prior.encode_images(image)
+        latents.square().mean().backward()
+        predicted = prior.predict_noise(noisy.to(device), timesteps.to(device), condition, views)
+        assert predicted.device.type == device and predicted.dtype == torch.float32
+        answers.append([latents.detach().cpu(), image.grad.cpu(), predicted.cpu()])
+    for on_cpu, on_cuda in zip(*answers, strict=True):
+        assert (on_cuda - on_cpu).norm() < 0.02 * on_cpu.norm()
+    assert prior.manifest()["dtype"] == "float16"

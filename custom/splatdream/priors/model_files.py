@@ -37,13 +37,17 @@ class ModelFiles:
     prefers_half: bool = False
     """Read fp16 weights of the networks where there are any."""
 
-    def hashes(self, parts: Sequence[str] | None = None) -> dict[str, str]:
-        """SHA-256 of the files that are read, by their path inside the folder; seconds for a large model."""
+    def used(self, parts: Sequence[str] | None = None) -> list[str]:
+        """The files that are read, by their path inside the folder."""
         if self.path.is_file():
-            return {self.path.name: file_sha256(self.path)}
+            return [self.path.name]
         names = [path.relative_to(self.path).as_posix() for path in self.path.glob("*/*") if path.is_file()]
-        chosen = choose_files(names, self.parts if parts is None else parts, self.prefers_half)
-        return {name: file_sha256(self.path / name) for name in chosen}
+        return choose_files(names, self.parts if parts is None else parts, self.prefers_half)
+
+    def hashes(self, parts: Sequence[str] | None = None) -> dict[str, str]:
+        """SHA-256 of the files that are read; takes seconds for a large folder."""
+        root = self.path.parent if self.path.is_file() else self.path
+        return {name: file_sha256(root / name) for name in self.used(parts)}
 
     def variant(self, part: str) -> str | None:
         """What diffusers and transformers call the chosen weights of a part: "fp16" or None for the plain files."""

@@ -120,7 +120,7 @@ def load_folder_denoiser(files: ModelFiles) -> nn.Module:
     config = json.loads((files.path / "unet" / "config.json").read_text())
     if config.get("_class_name") != "UNet2DConditionModel":
         # Published copies keep MVDream's own network class; its code is not run, only its tensors are read.
-        (weights,) = (name for name in files.hashes(("unet",)) if not name.endswith(".json"))
+        (weights,) = (name for name in files.used(("unet",)) if not name.endswith(".json"))
         num_levels = len(config.get("channel_mult", (1, 2, 4, 4)))
         if config.get("num_heads", -1) > 0:
             return _denoiser_of(read_checkpoint(files.path / weights), [config["num_heads"]] * num_levels)
