@@ -65,6 +65,7 @@ def play(
     settings: PlaygroundSettings = PlaygroundSettings(),
     method_options: Mapping[str, Mapping[str, float]] | None = None,
     report: Callable[[PlaygroundRun], None] | None = None,
+    device: torch.device | str = "cpu",
 ) -> list[PlaygroundRun]:
     """Every method on the same start, the same noise and the same timesteps.
 
@@ -73,12 +74,13 @@ def play(
     Args:
         method_options: options of a method, by its name.
         report: called after each method.
+        device: where the images are; network priors follow them.
     """
     runs = []
     for method in methods:
         options = dict((method_options or {}).get(method, {}))
         check_options(method, options)
-        runs.append(_run(prior, prompts, cameras, method, settings, options))
+        runs.append(_run(prior, prompts, cameras, method, settings, options, device))
         if report is not None:
             report(runs[-1])
     return runs
@@ -91,6 +93,7 @@ def _run(
     method: str,
     settings: PlaygroundSettings,
     options: Mapping[str, float],
+    device: torch.device | str,
 ) -> PlaygroundRun:
     started = time.perf_counter()
     gradient_of, counter = guidance_method(method), EvaluationCounter()
@@ -107,7 +110,7 @@ def _run(
         terms,
         counter=counter,
     )
-    latents = _start(prior, cameras, settings)
+    latents = _start(prior, cameras, settings, device)
     optimizer = torch.optim.Adam([latents], lr=settings.learning_rate, betas=(0.9, 0.99))
     first, last = timestep_range(settings.min_step_fraction, settings.max_step_fraction, len(prior.schedule))
     for step in range(settings.num_steps):
@@ -115,6 +118,7 @@ def _run(
             first, last, len(latents), prior.views_per_group, generator_for(settings.seed, "timesteps", step)
         )
         noise = torch.randn(latents.shape, generator=generator_for(settings.seed, "noise", step))
+        timesteps, noise = timesteps.to(device), noise.to(device)
         current = latents.detach()
         supplied: dict[str, object] = {}
         if needs(gradient_of, "generator"):
@@ -126,15 +130,22 @@ def _run(
         optimizer.step()
     return PlaygroundRun(
         method=method,
-        images=prior.decode_latents(latents.detach()),
+        images=_decode(prior, latents),
         evaluations=counter.count / (len(latents) * settings.num_steps),
         seconds=time.perf_counter() - started,
     )
 
 
-def _start(prior: DiffusionPrior, cameras: CameraBatch, settings: PlaygroundSettings) -> Tensor:
+@torch.no_grad()
+def _start(
+    prior: DiffusionPrior, cameras: CameraBatch, settings: PlaygroundSettings, device: torch.device | str
+) -> Tensor:
     """Gray images with noise, the same for every method."""
-    with torch.no_grad():
-        gray = prior.encode_images(torch.full((len(cameras), cameras.height, cameras.width, 3), 0.5))
-    noise = torch.randn(gray.shape, generator=generator_for(settings.seed, "start", 0))
+    gray = prior.encode_images(torch.full((len(cameras), cameras.height, cameras.width, 3), 0.5, device=device))
+    noise = torch.randn(gray.shape, generator=generator_for(settings.seed, "start", 0)).to(gray)
     return (gray + settings.start_deviation * noise).requires_grad_(True)
+
+
+@torch.no_grad()
+def _decode(prior: DiffusionPrior, latents: Tensor) -> Tensor:
+    return prior.decode_latents(latents).cpu()
