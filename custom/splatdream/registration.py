@@ -7,14 +7,20 @@ REGISTERING_MODULES: tuple[str, ...] = (
     ".cameras.datamodule",
     ".export.exporter",
     ".gaussians.geometry",
+    ".guidance.denoising",
     ".guidance.guidance",
     ".guidance.presets",
     ".priors.registered",
+    ".priors.registered_networks",
     ".prompts.processor",
     ".rendering.background",
     ".rendering.material",
     ".rendering.renderer",
     ".systems.distillation",
+    ".systems.mesh_exporter",
+    ".systems.mesh_geometry",
+    ".systems.mesh_renderer",
+    ".systems.texture_refinement",
 )
 """Names relative to this package."""
 

@@ -124,7 +124,8 @@ BAD_FILES = {
     "flat.obj": b"v 0 0 0\nv 1 0 0\nv 2 0 0\nf 1 2 3\n",
     "cut.glb": b"glTF\x02\x00\x00\x00\xff\xff\x00\x00",
     "huge.ply": b"ply\nformat binary_little_endian 1.0\nelement vertex 99999999999\nproperty float x\n"
-    b"property float y\nproperty float z\nelement face 99999999999\nproperty list uchar int vertex_indices\nend_header\n",
+    b"property float y\nproperty float z\nelement face 99999999999\nproperty list uchar int vertex_indices\n"
+    b"end_header\n",
     "picture.jpg": b"no mesh",
 }
 

@@ -47,7 +47,7 @@ def test_charts_do_not_overlap_and_every_face_has_a_place(ball, unwrapped):
     areas = 0.5 * ((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]).abs()
     assert (areas > 0).all()
     # Were charts to overlap, the texels that they cover would be fewer than their areas add up to.
-    covered = map_texels(layout, 256).is_inside.sum().item() / 256**2
+    covered = map_texels(layout, 256, 256).is_inside.sum().item() / 256**2
     assert covered == pytest.approx(areas.sum().item(), rel=0.03)
     assert unwrapped.num_charts >= 1 and unwrapped.used_share == pytest.approx(areas.sum().item(), rel=1e-4)
 
@@ -63,7 +63,7 @@ def test_too_many_faces_are_one_sentence():
 
 
 def test_texels_know_their_place_on_the_surface(ball, unwrapped):
-    texels = map_texels(unwrapped.layout, SIZE)
+    texels = map_texels(unwrapped.layout, SIZE, SIZE)
     texture = texels.image(position_colors(texels.at_texels(ball.corners)))
     middles = torch.full((len(ball.faces), 3, 1), 1 / 3)
     uvs = (unwrapped.layout.corners * middles).sum(1)
@@ -72,7 +72,7 @@ def test_texels_know_their_place_on_the_surface(ball, unwrapped):
 
 
 def painted_ball(ball, unwrapped):
-    texels = map_texels(unwrapped.layout, SIZE)
+    texels = map_texels(unwrapped.layout, SIZE, SIZE)
     true = fill_between_charts(texels.image(position_colors(texels.at_texels(ball.corners))), texels.covered())
     return texels, true
 
@@ -98,7 +98,7 @@ def test_what_is_hidden_is_not_painted_with_what_hides_it():
         scaled(cube(), 2.0, -1.0), Mesh(0.4 * cube().vertices + torch.tensor([2.0, -0.2, -0.2]), cube().faces)
     )
     layout = unwrap(mesh, SIZE).layout
-    texels = map_texels(layout, SIZE)
+    texels = map_texels(layout, SIZE, SIZE)
     cameras = orbit_cameras([0.0], [0.0], distance=6.0, width=128, height=128)
     is_small = texels.face_ids >= 12
     colors = torch.where(is_small[:, None], torch.tensor([1.0, 0, 0]), torch.tensor([0.0, 0, 1.0]))

@@ -100,7 +100,7 @@ def _paint(
         gray = torch.full((baking.texture_size, baking.texture_size, 3), 0.5).to(mesh.vertices)
         return TexturedMesh(mesh, unwrapping.layout, gray, material), report
     with _timed(seconds, "texels"):
-        texels = map_texels(unwrapping.layout, baking.texture_size)
+        texels = map_texels(unwrapping.layout, baking.texture_size, baking.texture_size)
     with _timed(seconds, "photograph"):
         photographs = photograph(cloud, surrounding_cameras(mesh, baking.num_views, baking.view_size), backend)
     with _timed(seconds, "bake"):

@@ -77,19 +77,24 @@ def paint(
     fragments: Fragments,
     layout: UvLayout,
     texture: Float[Tensor, "H W 3"],
-    background: Float[Tensor, "B 3"],
+    background: Float[Tensor, "B 3"] | Float[Tensor, "B height width 3"],
     shading: Float[Tensor, "N 1"] | None = None,
+    trust: Float[Tensor, "N 1"] | None = None,
 ) -> Float[Tensor, "B height width 3"]:
     """sRGB-coded images: the texture where a ray hits, the background elsewhere.
 
     Args:
-        background: sRGB-coded color behind each image.
+        background: sRGB-coded color behind each image, or behind each pixel.
         shading: factor of the linear color at each hit (`lambert`); None shows the texture as it is.
+        trust: factor of the gradient that each hit passes on to the texture (`facing`); the image is the same.
     """
     colors = sample_texture(texture, fragments.at_hits(layout.corners))
+    if trust is not None:
+        colors = trust * colors + (1 - trust) * colors.detach()
     if shading is not None:
         colors = linear_to_srgb(shading * srgb_to_linear(colors))
-    return fragments.image(colors) + (1 - fragments.alphas) * background[:, None, None, :]
+    behind = background if background.ndim == 4 else background[:, None, None, :]
+    return fragments.image(colors) + (1 - fragments.alphas) * behind
 
 
 def lambert(fragments: Fragments, mesh: Mesh, light: Float[Tensor, "3"], ambient: float = 0.4) -> Float[Tensor, "N 1"]:
@@ -101,3 +106,15 @@ def lambert(fragments: Fragments, mesh: Mesh, light: Float[Tensor, "3"], ambient
     normals = torch.nn.functional.normalize(fragments.at_hits(mesh.vertex_normals[mesh.faces]), dim=-1)
     cosines = normals @ torch.nn.functional.normalize(light, dim=0)
     return (ambient + (1 - ambient) * cosines.clamp(min=0))[:, None]
+
+
+def facing(fragments: Fragments, mesh: Mesh, cameras: CameraBatch, power: float) -> Float[Tensor, "N 1"]:
+    """cosine^power between the surface and the view at each hit: 1 where a camera looks straight at it, 0 at outlines.
+
+    Where mesh and prior do not agree to the pixel, outlines of the one are background of the other; without this factor
+    the background's color creeps in from the rims.
+    """
+    fine = cameras.resized(cameras.width * fragments.supersampling, cameras.height * fragments.supersampling)
+    directions = fine.ray_directions.reshape(-1, 3)[fragments.rays]
+    cosines = (directions * mesh.face_normals[fragments.face_ids]).sum(1, keepdim=True).abs()
+    return cosines.detach() ** power

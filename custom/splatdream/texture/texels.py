@@ -26,8 +26,8 @@ class TexelMap:
     """Weights of the face's corners; for a texel of the ring those of the nearest point of the face."""
     is_inside: Bool[Tensor, "N"]
     """False for texels of the ring."""
-    size: int
-    """H = W."""
+    height: int
+    width: int
 
     def at_texels(self, corner_values: Float[Tensor, "F 3 C"]) -> Float[Tensor, "N C"]:
         """Values given at the corners of every face, interpolated at the texels."""
@@ -35,28 +35,28 @@ class TexelMap:
 
     def covered(self) -> Bool[Tensor, "H W"]:
         """True for every texel of the map."""
-        mask = torch.zeros(self.size * self.size, dtype=torch.bool, device=self.texels.device)
+        mask = torch.zeros(self.height * self.width, dtype=torch.bool, device=self.texels.device)
         mask[self.texels] = True
-        return mask.view(self.size, self.size)
+        return mask.view(self.height, self.width)
 
     def image(self, values: Float[Tensor, "N C"]) -> Float[Tensor, "H W C"]:
         """A texture with these values, zero where nothing is mapped."""
-        texture = values.new_zeros(self.size * self.size, values.shape[1])
-        return texture.index_copy(0, self.texels, values).view(self.size, self.size, -1)
+        texture = values.new_zeros(self.height * self.width, values.shape[1])
+        return texture.index_copy(0, self.texels, values).view(self.height, self.width, -1)
 
 
-def map_texels(layout: UvLayout, size: int) -> TexelMap:
+def map_texels(layout: UvLayout, height: int, width: int) -> TexelMap:
     """Casts a ray down on the flattened charts through the center of each texel."""
-    places = layout.uvs * size
+    places = layout.uvs * layout.uvs.new_tensor([width, height])
     flat = torch.cat([places, torch.zeros_like(places[:, :1])], dim=1)
     caster = ray_caster(Mesh(flat, layout.uv_faces))
-    steps = torch.arange(size, device=places.device) + 0.5
+    rows, columns = (torch.arange(size, device=places.device) + 0.5 for size in (height, width))
     # Row 0 is the top of the texture, where v is 1.
-    y, x = torch.meshgrid(size - steps, steps, indexing="ij")
+    y, x = torch.meshgrid(height - rows, columns, indexing="ij")
     starts = torch.stack([x, y, torch.ones_like(x)], dim=-1).reshape(-1, 3)
     down = torch.tensor([0.0, 0.0, -1.0], device=places.device).expand_as(starts)
     hits = caster.cast(starts, down)
-    ring, ring_faces = _ring(hits.is_hit.view(size, size), hits.face_ids.view(size, size))
+    ring, ring_faces = _ring(hits.is_hit.view(height, width), hits.face_ids.view(height, width))
     nearest = _closest_barycentrics(starts[ring, :2], places[layout.uv_faces[ring_faces]])
     inside = torch.nonzero(hits.is_hit)[:, 0]
     texels = torch.cat([inside, ring])
@@ -65,7 +65,8 @@ def map_texels(layout: UvLayout, size: int) -> TexelMap:
         face_ids=torch.cat([hits.face_ids[inside], ring_faces]),
         barycentrics=torch.cat([hits.barycentrics[inside], nearest]),
         is_inside=torch.arange(len(texels), device=texels.device) < len(inside),
-        size=size,
+        height=height,
+        width=width,
     )
 
 
