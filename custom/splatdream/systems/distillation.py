@@ -68,7 +68,7 @@ class DistillationSystem(OutputsMixin, BaseLift3DSystem):
         if isinstance(self.guidance, Guidance):
             if self._restored_guidance is not None:
                 self.guidance.load_state_dict(self._restored_guidance)
-            for group in self.guidance.trainable_parameters():
+            for group in self.guidance.trainable_parameters(self.device):
                 optimizer.add_param_group(group)
         return optimizer
 
