@@ -25,7 +25,7 @@ def _assert_equal(a, b):
 
 
 def test_directions_are_biased_to_the_front_over_the_training_elevations():
-    elevation, azimuth = sample_photo_directions(2000, 1, (-10.0, 45.0), np.random.default_rng(0))
+    elevation, azimuth = sample_photo_directions(dataclasses.replace(CAT, num_images=2000), np.random.default_rng(0))
     is_overhead = elevation > 60
     assert is_overhead.float().mean() == pytest.approx(0.07, abs=0.002)
     assert elevation.min() >= -10
@@ -37,7 +37,9 @@ def test_directions_are_biased_to_the_front_over_the_training_elevations():
 
 
 def test_every_caption_gets_directions_from_all_round():
-    _, azimuth = sample_photo_directions(480, 24, (-10.0, 45.0), np.random.default_rng(0))
+    _, azimuth = sample_photo_directions(
+        ImageSetRecipe(unconditional_captions()[:24], num_images=480), np.random.default_rng(0)
+    )
     for caption in range(24):
         share = (azimuth[caption::24].abs() < 45).float().mean()
         assert share == pytest.approx(0.65, abs=0.11)
@@ -73,6 +75,16 @@ def test_recipes_that_cannot_be_made_are_refused():
         ImageSetRecipe(unconditional_captions(), num_images=100)
     with pytest.raises(ValueError, match="overhead views begin"):
         dataclasses.replace(CAT, elevation_range_deg=(-10.0, 80.0))
+    with pytest.raises(ValueError, match="overhead_share"):
+        dataclasses.replace(CAT, overhead_share=1.0)
+
+
+def test_a_set_may_do_without_overhead_views():
+    elevation, _ = sample_photo_directions(
+        dataclasses.replace(CAT, overhead_share=0.0, elevation_range_deg=(0.0, 30.0)), np.random.default_rng(0)
+    )
+    assert 0 <= elevation.min() < 3
+    assert 27 < elevation.max() <= 30
 
 
 def test_a_set_is_made_once_and_then_read(tmp_path, monkeypatch):

@@ -33,7 +33,9 @@ class RegisteredClosedFormPrior(BaseObject):
         fovy_deg: float = 49.1
         """Vertical field of view of the images."""
         elevation_range_deg: tuple[float, float] = (-10.0, 45.0)
-        """Of the images, apart from 7 % overhead views; set it to that of the training cameras."""
+        """Of the images that are not taken from overhead; set it to that of the training cameras."""
+        overhead_share: float = 0.07
+        """Share of the images taken from overhead (elevations above 60)."""
 
     cfg: Config
 
@@ -55,5 +57,6 @@ class RegisteredClosedFormPrior(BaseObject):
                 distance=self.cfg.camera_distance,
                 fovy_deg=self.cfg.fovy_deg,
                 elevation_range_deg=tuple(self.cfg.elevation_range_deg),
+                overhead_share=self.cfg.overhead_share,
             )
         )

@@ -15,8 +15,6 @@ from .objects import build_scene
 from .ray_tracer import trace
 from .vocabulary import COLORS, OBJECTS, ToyboxCaption
 
-OVERHEAD_SHARE = 0.07
-"""Share of the images taken from above `OVERHEAD_ELEVATION_DEG`."""
 OVERHEAD_ELEVATION_DEG = (60.5, 85.0)
 FRONT_SHARE, SIDE_SHARE = 0.65, 0.25
 """Shares of the azimuths within 45 degrees of the front, and on the two sides; the rest is within 45 of the back."""
@@ -50,6 +48,8 @@ class ImageSetRecipe:
     fovy_deg: float = 49.1
     elevation_range_deg: tuple[float, float] = (-10.0, 45.0)
     """Of the images that are not taken from overhead: that of the training cameras."""
+    overhead_share: float = 0.07
+    """Share of the images taken from overhead, at `OVERHEAD_ELEVATION_DEG`."""
 
     def __post_init__(self) -> None:
         if not self.captions:
@@ -58,6 +58,8 @@ class ImageSetRecipe:
             raise ValueError(
                 f"num_images {self.num_images} must be at least the number of captions, {len(self.captions)}"
             )
+        if not 0 <= self.overhead_share < 1:
+            raise ValueError(f"overhead_share {self.overhead_share} must be at least 0 and below 1")
         low, high = self.elevation_range_deg
         if not -90 < low <= high <= OVERHEAD_ELEVATION_DEG[0]:
             raise ValueError(
@@ -69,9 +71,7 @@ class ImageSetRecipe:
 def make_image_set(recipe: ImageSetRecipe) -> ImageSet:
     """Trace the images: a second for 500 of them at 64 pixels."""
     rng = np.random.default_rng(recipe.seed)
-    elevation, azimuth = sample_photo_directions(
-        recipe.num_images, len(recipe.captions), recipe.elevation_range_deg, rng
-    )
+    elevation, azimuth = sample_photo_directions(recipe, rng)
     rgba = torch.empty(recipe.num_images, recipe.size, recipe.size, 4, dtype=torch.uint8)
     for index, caption in enumerate(recipe.captions):
         mine = slice(index, None, len(recipe.captions))
@@ -83,21 +83,22 @@ def make_image_set(recipe: ImageSetRecipe) -> ImageSet:
 
 
 def sample_photo_directions(
-    num_images: int, num_captions: int, elevation_range_deg: tuple[float, float], rng: np.random.Generator
+    recipe: ImageSetRecipe, rng: np.random.Generator
 ) -> tuple[Float[Tensor, "N"], Float[Tensor, "N"]]:
-    """Elevations and azimuths in degrees, biased to the front; image i belongs to caption i % num_captions.
+    """Elevations and azimuths in degrees, biased to the front; image i belongs to caption i % len(captions).
 
     Both are stratified, over the whole set and over each caption's images, so that small sets cover the directions.
     """
-    places = _stratified(num_images, num_captions, rng)
+    places = _stratified(recipe.num_images, len(recipe.captions), rng)
     side = 0.5 * SIDE_SHARE
     edges = np.cumsum([0.0, 0.5 * (1 - FRONT_SHARE - SIDE_SHARE), side, FRONT_SHARE, side])
     edges = np.append(edges, 1.0)
     azimuth = np.interp(places, edges, [-180.0, -135.0, -45.0, 45.0, 135.0, 180.0])
-    heights = _stratified(num_images, num_captions, rng)
-    low = np.interp(heights, [0.0, 1 - OVERHEAD_SHARE], elevation_range_deg)
-    high = np.interp(heights, [1 - OVERHEAD_SHARE, 1.0], OVERHEAD_ELEVATION_DEG)
-    elevation = np.where(heights < 1 - OVERHEAD_SHARE, low, high)
+    heights = _stratified(recipe.num_images, len(recipe.captions), rng)
+    edge = 1 - recipe.overhead_share
+    low = np.interp(heights, [0.0, edge], recipe.elevation_range_deg)
+    high = np.interp(heights, [edge, 1.0], OVERHEAD_ELEVATION_DEG)
+    elevation = np.where(heights < edge, low, high)
     return torch.tensor(elevation, dtype=torch.float32), torch.tensor(azimuth, dtype=torch.float32)
 
 
