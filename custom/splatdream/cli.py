@@ -12,6 +12,7 @@ examples:
   splatdream train --config configs/quickstart.yaml system.prompt_processor.prompt="a blue robot"
   splatdream export --config TRIAL/configs/parsed.yaml resume=TRIAL/ckpts/last.ckpt
   splatdream view outputs/quickstart/an_orange_cat@.../save/it600-export/cloud.ply
+  splatdream compare --config configs/janus-demo.yaml --vary system.guidance.prior.condition=view_blind,view_words
   splatdream compose "toybox:a red cube" "toybox:a blue sphere@0.9,0,0" --output scene.ply --picture scene.png
   splatdream doctor
 """
@@ -60,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_doctor(verbs)
     _add_view(verbs)
     _add_compose(verbs)
+    _add_compare(verbs)
     _add_toybox(verbs)
     for verb in verbs.choices.values():
         verb.add_argument("--verbose", action="store_true", help="the traceback of an error")
@@ -105,6 +107,28 @@ def _add_compose(verbs: argparse._SubParsersAction) -> None:
         from .composing import compose
 
         compose(args.parts, args.output, args.picture)
+        return 0
+
+    parser.set_defaults(run=run)
+
+
+def _add_compare(verbs: argparse._SubParsersAction) -> None:
+    parser = verbs.add_parser(
+        "compare",
+        help="run a configuration with several values of one key and see the results side by side",
+        description="Variants that finished in an earlier call are not run again.",
+    )
+    parser.add_argument("--config", required=True, metavar="YAML", help="the run's configuration")
+    parser.add_argument("--vary", required=True, metavar="KEY=A,B,...", help="e.g. system.guidance.method=sds,csd,ism")
+    parser.add_argument("--folder", default="outputs/compare", help="runs go there (default: outputs/compare)")
+    parser.add_argument("--picture", default="compare.png", metavar="PNG", help="one row a variant")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="changes that all variants share")
+
+    def run(args: argparse.Namespace) -> int:
+        from .experiments.variants import compare
+        from .launching import main as launch
+
+        compare(launch, args.config, args.vary, args.folder, args.picture, args.overrides)
         return 0
 
     parser.set_defaults(run=run)

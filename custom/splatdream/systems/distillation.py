@@ -156,7 +156,16 @@ class DistillationSystem(OutputsMixin, BaseLift3DSystem):
             denoiser_evaluations=self._denoiser_evaluations,
             seconds_by_stage=self._timer.seconds(),
             peak_memory_bytes=peak_memory_bytes(),
+            evaluation_cameras=self._evaluation_cameras(),
         )
+
+    def _evaluation_cameras(self) -> dict[str, float]:
+        """From where the data module looks at the result; whoever renders it later can do the same."""
+        view = next(iter(self.trainer.datamodule.test_dataloader()))
+        return {
+            "distance": float(view["camera_distances"][0]),
+            "fovy_deg": float(torch.rad2deg(view["fovy"][0])),
+        }
 
     def _check_loss_weights(self) -> None:
         """A weight that no loss answers to would be silently without effect."""

@@ -1,0 +1,120 @@
+"""The command line: every verb works, and mistakes get one sentence."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from splatdream.cli import main
+from splatdream.composing import load_part, parse_part, surface_cloud
+from splatdream.gaussians.composition import cat
+from splatdream.gaussians.ply import read_ply, write_ply
+
+TINY = Path(__file__).parents[1] / "configs" / "tiny.yaml"
+
+
+def test_help_names_every_verb(capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        main(["--help"])
+    assert exit_info.value.code == 0
+    text = capsys.readouterr().out
+    for verb in ("train", "validate", "test", "export", "doctor", "view", "compose", "compare", "toybox"):
+        assert f"    {verb} " in text
+
+
+def test_doctor_reports_and_finds_this_environment_ready(capsys):
+    assert main(["doctor"]) == 0
+    text = capsys.readouterr().out
+    for line in ("python", "torch", "host", "device", "rasterizer", "torchvision", "turntable videos"):
+        assert line in text
+    assert text.strip().endswith("ready")
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "scale", "translation"),
+    [
+        ("cat.ply", "cat.ply", 1.0, (0, 0, 0)),
+        ("cat.ply*0.5", "cat.ply", 0.5, (0, 0, 0)),
+        ("a b/cat.ply@1,-2,.5", "a b/cat.ply", 1.0, (1, -2, 0.5)),
+        ("toybox:a red cube*2@0,0,1", "toybox:a red cube", 2.0, (0, 0, 1)),
+    ],
+)
+def test_parts_of_a_composition_are_read(text, source, scale, translation):
+    part = parse_part(text)
+    assert (part.source, part.scale, part.translation) == (source, scale, translation)
+
+
+@pytest.mark.parametrize("text", ["cat.ply*0", "cat.ply@1,2", "cat.ply@1,2,x"])
+def test_a_part_that_cannot_be_read_is_refused(text, tmp_path, capsys):
+    assert main(["compose", text, "--output", str(tmp_path / "out.ply")]) == 1
+    assert "error:" in capsys.readouterr().err
+    assert not (tmp_path / "out.ply").exists()
+
+
+def test_compose_concatenates_moves_and_draws(tmp_path):
+    first, second, output, picture = (tmp_path / name for name in ("a.ply", "b.ply", "out.ply", "out.png"))
+    cube, sphere = surface_cloud("a red cube", num_views=3, size=8), surface_cloud("a blue sphere", num_views=3, size=8)
+    write_ply(first, cube)
+    write_ply(second, sphere)
+    assert main(["compose", str(first), f"{second}@1.5,0,0", "--output", str(output), "--picture", str(picture)]) == 0
+    merged = read_ply(output)
+    torch.testing.assert_close(merged.means[: len(cube)], cube.means)
+    torch.testing.assert_close(merged.means[len(cube) :], sphere.means + torch.tensor([1.5, 0, 0]))
+    assert Image.open(picture).width > 6 * 128
+
+
+def test_a_toybox_object_becomes_gaussians_on_its_surface():
+    cloud = surface_cloud("a blue sphere", num_views=4, size=16)
+    radii = cloud.means.norm(dim=1)
+    # Every point of a sphere is equally far from its center, the origin.
+    torch.testing.assert_close(radii, radii.mean().expand_as(radii), atol=1e-3, rtol=0)
+    assert len(cat([cloud, load_part(parse_part("toybox:a red cube"))])) > len(cloud)
+
+
+def test_compare_runs_each_variant_once_and_draws_a_row_each(tmp_path, capsys):
+    picture = tmp_path / "compare.png"
+    command = [
+        *("compare", "--config", str(TINY), "--vary", "system.guidance.prior.condition=view_blind,view_words"),
+        *("--folder", str(tmp_path / "runs"), "--picture", str(picture)),
+        *("trainer.max_steps=2", "trainer.enable_progress_bar=false"),
+    ]
+    assert main(command) == 0
+    checkpoints = list((tmp_path / "runs").rglob("last.ckpt"))
+    assert len(checkpoints) == 2
+    before = [path.stat().st_mtime_ns for path in checkpoints]
+    assert main(command) == 0
+    assert [path.stat().st_mtime_ns for path in checkpoints] == before
+    assert "view_words" in capsys.readouterr().out
+    assert Image.open(picture).height > 2 * 128
+
+
+def test_a_variation_without_choice_is_refused(capsys):
+    assert main(["compare", "--config", str(TINY), "--vary", "seed=1"]) == 1
+    assert "at least two values" in capsys.readouterr().err
+
+
+def test_the_table_of_the_toybox_measures_runs_and_goes_on_where_it_stopped(tmp_path, capsys):
+    report = tmp_path / "table.md"
+    command = [
+        *("toybox", "table", "--config", str(TINY), "--folder", str(tmp_path / "table"), "--report", str(report)),
+        *("--objects", "cat", "sphere", "--conditions", "camera", "view_words"),
+        *("--overrides", "trainer.max_steps=2", "trainer.enable_progress_bar=false"),
+    ]
+    assert main(command) == 0
+    text = report.read_text()
+    assert text.count("| cat |") == 2 and text.count("| sphere |") == 2
+    assert "PSNR of camera minus view_words, paired over 2 objects" in text
+    capsys.readouterr()
+    assert main(command) == 0
+    assert "[1/4]" not in capsys.readouterr().out
+    assert report.read_text() == text
+
+
+def test_the_table_refuses_an_object_that_the_toybox_lacks(capsys):
+    assert main(["toybox", "table", "--config", str(TINY), "--objects", "unicorn"]) == 1
+    assert "no 'unicorn'; it has airplane" in capsys.readouterr().err
+
+
+def test_the_gallery_is_drawn(tmp_path):
+    assert main(["toybox", "gallery", "--output", str(tmp_path / "toybox.png")]) == 0
+    assert Image.open(tmp_path / "toybox.png").width > 500
