@@ -8,6 +8,7 @@ float32 only. The same inputs give the same bits whatever the number of threads 
 N Gaussians, C cameras, K spherical-harmonics coefficients a channel, D channels.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,7 +57,7 @@ class _Project(torch.autograd.Function):
 
         run_in_ranges(work, N, _GAUSSIANS_PER_PIECE)
         if not all(finite):
-            _raise_not_finite(means=means, quats=quats, scales=scales, viewmats=viewmats, Ks=Ks)
+            _raise_not_finite(means=means, quats=quats, scales=scales)
         ctx.save_for_backward(means, quats, scales, viewmats, Ks, radii)
         ctx.settings = settings
         ctx.mark_non_differentiable(radii)
@@ -152,6 +153,7 @@ class _Composite(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad_images, grad_alphas):
+        announce_compilation("backward")
         means2d, conics, opacities, colors, backgrounds, images, alphas = ctx.saved_tensors
         records, ranks, num_drawn, starts, lists, ends, block_sets = ctx.lists
         C, N, _ = means2d.shape
@@ -200,7 +202,7 @@ class _Composite(torch.autograd.Function):
                 opacities.detach().numpy(),
                 *(tensor.numpy() for tensor in screen),
                 grad_opacities.numpy(),
-                grad_colors.view(-1, N, 3).numpy(),
+                (grad_colors if colors.ndim == 3 else grad_colors[None]).numpy(),
                 absgrad.numpy(),
             )
 
@@ -209,7 +211,9 @@ class _Composite(torch.autograd.Function):
             means2d.absgrad = absgrad
         grad_backgrounds = None
         if ctx.needs_input_grad[5]:
-            grad_backgrounds = ((1 - alphas) * grad_images[..., :3]).sum(dim=(1, 2))
+            grad_backgrounds = torch.zeros_like(backgrounds)
+            if image.render_mode.startswith("RGB"):
+                grad_backgrounds = ((1 - alphas) * grad_images[..., :3]).sum(dim=(1, 2))
         return *screen, grad_opacities, grad_colors, grad_backgrounds, None, None, None
 
 
@@ -274,7 +278,11 @@ def rasterization(
     check_arguments(
         means, quats, scales, opacities, colors, viewmats, Ks, width, height, sh_degree, backgrounds, render_mode
     )
-    announce_compilation()
+    # The projection looks at the rest while it reads it. A sum is finite where all terms are, or it overflowed.
+    for name in ("opacities", "colors", "viewmats", "Ks", "backgrounds"):
+        if name in tensors and not math.isfinite(tensors[name].detach().sum()):
+            _raise_not_finite(**{name: tensors[name]})
+    announce_compilation("forward")
     means, quats, scales, opacities, colors, viewmats, Ks = (
         tensor.contiguous() for tensor in (means, quats, scales, opacities, colors, viewmats.detach(), Ks.detach())
     )
