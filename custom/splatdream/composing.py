@@ -63,7 +63,7 @@ def load_part(part: Part) -> GaussianCloud:
     return transform(cloud, translation=torch.tensor(part.translation), scale=part.scale)
 
 
-def surface_cloud(caption: str, num_views: int = 16, size: int = 48) -> GaussianCloud:
+def surface_cloud(caption: str, num_views: int = 10, size: int = 32) -> GaussianCloud:
     """A toybox object as Gaussians on its surface, without any optimization: what views of it hit, with its colors."""
     scene = build_scene(caption)
     rings = [turntable_cameras(num_views, elevation, 2.5, 49.1, size, size) for elevation in (-40.0, 5.0, 50.0)]
