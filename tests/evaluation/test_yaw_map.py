@@ -36,6 +36,7 @@ def test_the_true_object_is_ok_and_maps_to_itself(name):
     assert (found.matched_elevation_deg == 15.0).all()
     assert found.num_front_arcs == 1
     assert found.coverage_deg == 345.0
+    assert found.mean_error_deg == 0
 
 
 @pytest.mark.parametrize("turn_steps", [1, 6, 12, 17])
@@ -83,6 +84,7 @@ def test_one_picture_on_every_side_is_collapsed(view, generator):
     found = _map((one + 0.1 * torch.randn(one.shape, generator=generator)).clamp(0, 1), truth)
     assert found.label is YawClass.COLLAPSED
     assert found.coverage_deg < 90
+    assert found.mean_error_deg == 90.0
 
 
 def test_the_overhead_picture_on_every_side_is_collapsed():

@@ -1,0 +1,1 @@
+"""Numbers about an asset: agreement with known geometry, and what its sides show."""

@@ -56,6 +56,8 @@ class YawMap:
     widest_front_arc_deg: float
     coverage_deg: float
     """Degrees of true azimuth that m reaches: 360 less the largest gap."""
+    mean_error_deg: float
+    """Mean |m(phi) - phi|: 0 for a true object, turned or not, 90 for sides in no order."""
     label: YawClass
 
 
@@ -106,15 +108,17 @@ def yaw_map(
         label = YawClass.REPEATED
     else:
         label = YawClass.OK
+    matched_azimuth_deg = wrap_degrees(true_azimuth - rotation * true_step_deg)
     return YawMap(
         azimuth_deg=azimuth_deg,
-        matched_azimuth_deg=wrap_degrees(true_azimuth - rotation * true_step_deg),
+        matched_azimuth_deg=matched_azimuth_deg,
         matched_elevation_deg=elevation_deg[torch.div(best, num_azimuths, rounding_mode="floor")],
         psnr=psnr,
         rotation_deg=float(wrap_degrees(torch.tensor(rotation * true_step_deg))),
         num_front_arcs=len(arcs),
         widest_front_arc_deg=widest_deg,
         coverage_deg=coverage_deg,
+        mean_error_deg=float(wrap_degrees(matched_azimuth_deg - azimuth_deg).abs().mean()),
         label=label,
     )
 

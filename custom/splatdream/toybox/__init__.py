@@ -1,0 +1,1 @@
+"""The toybox: procedural objects with known geometry, their captions and their images. For testing and teaching."""
