@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -113,9 +114,11 @@ def describe_rasterizer() -> str:
 
 
 def describe_kernel_cache() -> str:
-    """Whether the compiled kernels are there already."""
+    """Where the compiled kernels are kept, and whether any are there already."""
     if not (is_present("numba") and is_present("torch")):
         return "unknown: numba or torch is not installed"
-    from .rendering.compilation import COMPILE_SECONDS, is_compiled
+    from .rendering import numba_projection
 
-    return "compiled" if is_compiled() else f"not compiled yet: the first render takes about {COMPILE_SECONDS} s more"
+    folder = Path(numba_projection.project.stats.cache_path)
+    is_compiled = any(folder.glob(f"{Path(numba_projection.__file__).stem}.*.nbi"))
+    return f"{'compiled' if is_compiled else 'not compiled yet: the first render does it, once'}, in {folder}"
