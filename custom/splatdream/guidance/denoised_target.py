@@ -23,7 +23,7 @@ def denoising_levels(start: int, num_steps: int) -> Int[Tensor, "num_steps"]:
     if num_steps < 1 or start < 1:
         raise ValueError(f"denoising needs at least 1 step from timestep 1 or above, got {num_steps} from {start}")
     levels = torch.linspace(start, 0, num_steps + 1).round().long()[:-1]
-    return levels.unique().flip(0)
+    return levels[levels > 0].unique().flip(0)
 
 
 def denoise(
