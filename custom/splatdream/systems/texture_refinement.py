@@ -83,8 +83,9 @@ class TextureRefinementSystem(MeshSaverMixin, OutputsMixin, BaseLift3DSystem):
 
     def on_fit_start(self) -> None:
         super().on_fit_start()
-        if self.cfg.export_after_training:
-            self._make_exporter()
+        if self.cfg.export_after_training and self.true_global_step == 0:
+            # The mesh as it was baked, to compare with; and a format that does not exist fails now.
+            self._export_now()
         with torch.no_grad():
             textured = self.geometry.textured_mesh()
             height, width = textured.texture.shape[:2]
@@ -151,7 +152,7 @@ class TextureRefinementSystem(MeshSaverMixin, OutputsMixin, BaseLift3DSystem):
         self._write_manifest(
             status="finished",
             steps=self.true_global_step,
-            num_faces=len(self.geometry.faces),
+            num_faces=f"{len(self.geometry.faces):,}",
             denoiser_evaluations=self._denoiser_evaluations,
             seconds_by_stage=self._timer.seconds(),
             peak_memory_bytes=peak_memory_bytes(),
@@ -209,7 +210,7 @@ class TextureRefinementSystem(MeshSaverMixin, OutputsMixin, BaseLift3DSystem):
         }
         self.log_dict(numbers)
         self.progress.update(
-            faces=len(self.geometry.faces), loss=f"{_as_float(loss):.3g}", evaluations=self._denoiser_evaluations
+            faces=f"{len(self.geometry.faces):,}", loss=f"{_as_float(loss):.3g}", evaluations=self._denoiser_evaluations
         )
 
 
