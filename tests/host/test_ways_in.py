@@ -145,3 +145,11 @@ def test_help_teaches(tmp_path):
         [sys.executable, str(ROOT / "launch.py"), "--help"], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert "--config configs/tiny.yaml --train" in result.stdout and "resume=" in result.stdout
+
+
+def test_typecheck_runs_with_every_annotation_of_the_plugin_checked(tmp_path):
+    command = [sys.executable, str(ROOT / "launch.py"), "--config", str(ROOT / "configs" / "tiny.yaml"), "--train"]
+    command += ["--typecheck", "--gpu", "cpu", "trainer.max_steps=1", "system.export_after_training=false"]
+    environment = {**os.environ, "SPLATDREAM_HOST": "embedded"}
+    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr

@@ -56,7 +56,7 @@ def main(
         return 130
     except Exception as error:
         sentence = _sentence(error)
-        if args.verbose or sentence is None:
+        if args.verbose or args.typecheck or sentence is None:
             traceback.print_exc()
         else:
             print(f"error: {sentence}", file=sys.stderr)
@@ -235,12 +235,13 @@ def _check_arguments(cls: type, arguments: Mapping, place: str) -> None:
 
 
 def _check_types_of(packages: Sequence[str]) -> None:
-    from jaxtyping import install_import_hook
-
     if not importlib.util.find_spec("beartype"):
         raise ModuleNotFoundError("--typecheck needs beartype: pip install beartype")
-    for package in packages:
-        install_import_hook(package, "beartype.beartype")
+    from jaxtyping import install_import_hook
+
+    from . import typechecking
+
+    install_import_hook(list(packages), f"{typechecking.__name__}.checked")
 
 
 def _sentence(error: Exception) -> str | None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
@@ -99,10 +98,6 @@ class SaverMixin:
             ImageDraw.Draw(image).text(position, str(text), "black", stroke_width=1, stroke_fill="white")
         return self._save_pixels(filename, np.asarray(image), name, step)
 
-    def save_image(self, filename: str, img: np.ndarray) -> str:
-        """Pixels as they are: uint8 or uint16, [H, W], [H, W, 3] or [H, W, 4]."""
-        return self._save_pixels(filename, self.convert_data(img))
-
     def save_img_sequence(
         self,
         filename: str,
@@ -139,12 +134,6 @@ class SaverMixin:
         path = self.get_save_path(_with_suffix(filename, ".npz" if is_dict else ".npy"))
         with atomic_path(path) as temporary:
             np.savez(temporary, **data) if is_dict else np.save(temporary, data)
-        return path
-
-    def save_state_dict(self, filename: str, data: Mapping[str, Tensor]) -> str:
-        path = self.get_save_path(filename)
-        with atomic_path(path) as temporary:
-            torch.save(data, temporary)
         return path
 
     def save_json(self, filename: str, payload: Any) -> str:
