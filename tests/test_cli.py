@@ -1,10 +1,12 @@
 """The command line: every verb works, and mistakes get one sentence."""
 
+import re
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
+from splatdream import playing
 from splatdream.cli import main
 from splatdream.composing import load_part, parse_part, surface_cloud
 from splatdream.gaussians.composition import cat
@@ -17,9 +19,9 @@ def test_help_names_every_verb(capsys):
     with pytest.raises(SystemExit) as exit_info:
         main(["--help"])
     assert exit_info.value.code == 0
-    text = capsys.readouterr().out
-    for verb in ("train", "validate", "test", "export", "doctor", "view", "compose", "compare", "toybox"):
-        assert f"    {verb} " in text
+    listed = {line.split()[0] for line in capsys.readouterr().out.splitlines() if re.match(r"    \w", line)}
+    verbs = ("train", "validate", "test", "export", "doctor", "view", "compose", "compare", "playground", "toybox")
+    assert set(verbs) <= listed
 
 
 def test_doctor_reports_and_finds_this_environment_ready(capsys):
@@ -86,6 +88,34 @@ def test_compare_runs_each_variant_once_and_draws_a_row_each(tmp_path, capsys):
     assert [path.stat().st_mtime_ns for path in checkpoints] == before
     assert "view_words" in capsys.readouterr().out
     assert Image.open(picture).height > 2 * 128
+
+
+def test_the_playground_draws_a_row_a_method_and_prints_what_each_cost(tmp_path, capsys, monkeypatch):
+    # The image set of configs/tiny.yaml, which other tests make, too.
+    monkeypatch.setattr(playing, "_SIZE", 24)
+    monkeypatch.setattr(playing, "_PRIOR", playing._PRIOR | {"size": 24, "num_images": 100})
+    picture = tmp_path / "playground.png"
+    assert main(["playground", "--methods", "sds", "csd", "--steps", "2", "--output", str(picture)]) == 0
+    costs = [line.split()[:2] for line in capsys.readouterr().out.splitlines()[1:3]]
+    # Without guidance one prediction an image and step; CSD compares two.
+    assert costs == [["sds", "1.0"], ["csd", "2.0"]]
+    # Two rows and four columns of 24 pixels, doubled.
+    assert Image.open(picture).height > 2 * 48 and Image.open(picture).width > 4 * 48
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--methods", "sdss"], "'sdss' is unknown; choose one of sds"),
+        (["--steps", "0"], "--steps 0 must be at least 1"),
+        (["--prompt", "an orange unicorn", "--methods", "sds"], "unicorn"),
+    ],
+)
+def test_the_playground_refuses_mistakes_in_one_sentence(options, sentence, tmp_path, capsys):
+    assert main(["playground", "--output", str(tmp_path / "out.png"), *options]) == 1
+    (error,) = capsys.readouterr().err.splitlines()
+    assert sentence in error
+    assert not (tmp_path / "out.png").exists()
 
 
 def test_a_variation_without_choice_is_refused(capsys):

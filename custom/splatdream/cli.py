@@ -14,6 +14,7 @@ examples:
   splatdream view outputs/quickstart/an_orange_cat@.../save/it600-export/cloud.ply
   splatdream compare --config configs/janus-demo.yaml --vary system.guidance.prior.condition=view_blind,view_words
   splatdream compose "toybox:a red cube" "toybox:a blue sphere@0.9,0,0" --output scene.ply --picture scene.png
+  splatdream playground --prompt "a blue robot" --methods sds csd ism --output playground.png
   splatdream doctor
 """
 
@@ -62,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_view(verbs)
     _add_compose(verbs)
     _add_compare(verbs)
+    _add_playground(verbs)
     _add_toybox(verbs)
     for verb in verbs.choices.values():
         verb.add_argument("--verbose", action="store_true", help="the traceback of an error")
@@ -129,6 +131,28 @@ def _add_compare(verbs: argparse._SubParsersAction) -> None:
         from .launching import main as launch
 
         compare(launch, args.config, args.vary, args.folder, args.picture, args.overrides)
+        return 0
+
+    parser.set_defaults(run=run)
+
+
+def _add_playground(verbs: argparse._SubParsersAction) -> None:
+    parser = verbs.add_parser(
+        "playground",
+        help="guidance methods on images instead of Gaussians, side by side in one picture",
+        description="The prior is the exact denoiser of toybox images, so nothing is downloaded. docs/methods.md.",
+    )
+    parser.add_argument("--prompt", default="an orange cat", help="of the toybox (default: an orange cat)")
+    parser.add_argument("--methods", nargs="+", metavar="METHOD", help="e.g. sds csd ism (default: all)")
+    parser.add_argument("--steps", type=int, default=200, help="optimizer steps (default: 200)")
+    parser.add_argument("--seed", type=int, default=0, help="of the start, the noise and the timesteps (default: 0)")
+    parser.add_argument("--output", default="playground.png", metavar="PNG", help="default: playground.png")
+
+    def run(args: argparse.Namespace) -> int:
+        from .guidance.methods import METHODS
+        from .playing import playground
+
+        playground(args.prompt, args.methods or list(METHODS), args.steps, args.seed, args.output)
         return 0
 
     parser.set_defaults(run=run)
