@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
-from pytorch_lightning import LightningDataModule
-
 from .host_choice import chosen_host
 
 HOST = chosen_host()
@@ -64,7 +62,6 @@ __all__ = [
     "C",
     "Exporter",
     "ExporterOutput",
-    "LightningDataModule",
     "Renderer",
     "Updateable",
     "config_to_primitive",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+from pytorch_lightning import LightningDataModule
 from splatdream.host import (
     BaseBackground,
     BaseGeometry,
@@ -11,7 +12,6 @@ from splatdream.host import (
     BaseModule,
     Exporter,
     ExporterOutput,
-    LightningDataModule,
     Renderer,
     Updateable,
     parse_structured,

@@ -128,7 +128,7 @@ EXPERIMENT_KEYS = (
 )
 RESOLVERS = "calc_exp_lr_decay_rate add sub mul div idiv basename rmspace tuple2 gt0 cmaxgt0 not cmaxgt0orcmaxgt0"
 OPTIONS = "--config --gpu --train --validate --test --export --gradio --verbose --typecheck"
-OURS_ALONE = {"HOST", "LightningDataModule"}
+OURS_ALONE = {"HOST"}
 """Exported by host.py, but not threestudio's."""
 
 
