@@ -22,7 +22,11 @@ from .compilation import announce_compilation
 from .signature import check_arguments
 from .threads import run_in_ranges
 
-_GAUSSIANS_PER_PIECE = 512
+# Less work than this is done before another thread has woken up.
+_MIN_PROJECTIONS = 16384  # Gaussians times cameras
+_MIN_SORTED = 4096  # Gaussians a camera
+_MIN_PAIRS = 16384  # Gaussians times the tiles that they touch
+_MIN_SUMMED = 65536  # the same, where they are only added up
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,8 @@ class _Project(torch.autograd.Function):
         means2d, conics = means.new_empty(C, N, 2), means.new_empty(C, N, 3)
         depths = means.new_empty(C, N)
         radii = torch.empty(C, N, 2, dtype=torch.int32)
-        inputs = [tensor.detach().numpy() for tensor in (means, quats, scales, log2_opacities, viewmats, Ks)]
+        inputs = [tensor.detach().numpy() for tensor in (means, quats, scales, viewmats, Ks)]
+        inputs.insert(3, log2_opacities)
         outputs = [tensor.numpy() for tensor in (means2d, conics, depths, radii)]
         s = settings
         limits = [np.float32(x) for x in (s.near_plane, s.far_plane, s.radius_clip, s.eps2d)]
@@ -55,7 +60,7 @@ class _Project(torch.autograd.Function):
         def work(first: int, last: int) -> None:
             finite.append(numba_projection.project(first, last, *inputs, s.width, s.height, *limits, *outputs))
 
-        run_in_ranges(work, N, _GAUSSIANS_PER_PIECE)
+        run_in_ranges(work, N, _MIN_PROJECTIONS // C)
         if not all(finite):
             _raise_not_finite(means=means, quats=quats, scales=scales)
         ctx.save_for_backward(means, quats, scales, viewmats, Ks, radii)
@@ -79,7 +84,7 @@ class _Project(torch.autograd.Function):
                 first, last, *inputs, s.width, s.height, eps2d, radii.numpy(), *upstream, *outputs
             )
 
-        run_in_ranges(work, len(means), _GAUSSIANS_PER_PIECE)
+        run_in_ranges(work, len(means), _MIN_PROJECTIONS // len(viewmats))
         return *gradients, None, None, None, None
 
 
@@ -111,7 +116,6 @@ class _Composite(torch.autograd.Function):
         ranks, counts = np.empty((C, N), np.int32), np.empty((C, tiles), np.int64)
         num_drawn = np.empty(C, np.int64)
         screen = [tensor.detach().numpy() for tensor in (means2d, conics, depths, radii)]
-        logs = log2_opacities.numpy()
         by_camera = colors.detach().expand(C, N, 3).numpy()
 
         def bin_cameras(first: int, last: int) -> None:
@@ -119,10 +123,10 @@ class _Composite(torch.autograd.Function):
             for c in range(first, last):
                 of_camera = (array[c] for array in screen)
                 num_drawn[c] = numba_binning.bin_camera(
-                    *of_camera, logs, by_camera[c], tiles_x, tiles_y, scratch, ranks[c], records[c], counts[c]
+                    *of_camera, log2_opacities, by_camera[c], tiles_x, tiles_y, scratch, ranks[c], records[c], counts[c]
                 )
 
-        run_in_ranges(bin_cameras, C)
+        run_in_ranges(bin_cameras, C, _tasks_of(_MIN_SORTED, C, C * N))
         starts = np.zeros(C * tiles + 1, np.int64)
         np.cumsum(counts.reshape(-1), out=starts[1:])
         lists, ends = np.empty(starts[-1], np.int32), np.empty(C * tiles, np.int64)
@@ -134,7 +138,7 @@ class _Composite(torch.autograd.Function):
                     records[c], num_drawn[c], tiles_x, tiles_y, starts[c * tiles : (c + 1) * tiles], lists
                 )
 
-        run_in_ranges(fill_tiles, C)
+        run_in_ranges(fill_tiles, C, _tasks_of(_MIN_SORTED, C, C * N))
         has_rgb, has_depth, _ = image.flags
         images = means2d.new_empty(C, height, width, 3 * has_rgb + has_depth)
         alphas = means2d.new_empty(C, height, width, 1)
@@ -145,7 +149,7 @@ class _Composite(torch.autograd.Function):
         def composite(first: int, last: int) -> None:
             numba_compositing.composite_tiles(first, last, tiles_x, records, starts, lists, ends, block_sets, *pixels)
 
-        run_in_ranges(composite, C * tiles)
+        run_in_ranges(composite, C * tiles, _tasks_of(_MIN_PAIRS, C * tiles, len(lists)))
         ctx.save_for_backward(means2d, conics, opacities, colors, backgrounds, images, alphas)
         ctx.lists = (records, ranks, num_drawn, starts, lists, ends, block_sets)
         ctx.image, ctx.tiles_x = image, tiles_x
@@ -178,7 +182,7 @@ class _Composite(torch.autograd.Function):
                 moments,
             )
 
-        run_in_ranges(composite, C * tiles)
+        run_in_ranges(composite, C * tiles, _tasks_of(_MIN_PAIRS, C * tiles, len(lists)))
         camera_moments = np.empty((C, N, numba_compositing_backward.MOMENTS), np.float32)
 
         def sum_over_tiles(first: int, last: int) -> None:
@@ -187,7 +191,7 @@ class _Composite(torch.autograd.Function):
                     c, tiles, starts, lists, ends, moments, camera_moments[c, : num_drawn[c]]
                 )
 
-        run_in_ranges(sum_over_tiles, C)
+        run_in_ranges(sum_over_tiles, C, _tasks_of(_MIN_SUMMED, C, len(lists)))
         screen = [torch.empty_like(means2d), torch.empty_like(conics), means2d.new_empty(C, N)]
         grad_opacities, grad_colors = torch.empty_like(opacities), colors.new_empty(colors.shape)
         absgrad = means2d.new_empty(C if image.absgrad else 0, N, 2)
@@ -206,7 +210,7 @@ class _Composite(torch.autograd.Function):
                 absgrad.numpy(),
             )
 
-        run_in_ranges(spread, N, _GAUSSIANS_PER_PIECE)
+        run_in_ranges(spread, N, _MIN_PROJECTIONS // C)
         if image.absgrad:
             means2d.absgrad = absgrad
         grad_backgrounds = None
@@ -280,13 +284,15 @@ def rasterization(
     )
     # The projection looks at the rest while it reads it. A sum is finite where all terms are, or it overflowed.
     for name in ("opacities", "colors", "viewmats", "Ks", "backgrounds"):
-        if name in tensors and not math.isfinite(tensors[name].detach().sum()):
+        if name in tensors and not math.isfinite(tensors[name].detach().numpy().sum()):
             _raise_not_finite(**{name: tensors[name]})
     announce_compilation("forward")
     means, quats, scales, opacities, colors, viewmats, Ks = (
         tensor.contiguous() for tensor in (means, quats, scales, opacities, colors, viewmats.detach(), Ks.detach())
     )
-    log2_opacities = torch.log2(opacities.detach())
+    # By NumPy: torch would wake its own threads for it, which costs more than the logarithms where cores are busy.
+    with np.errstate(divide="ignore", invalid="ignore"):  # an opacity of 0 or less is not drawn
+        log2_opacities = np.log2(opacities.detach().numpy())
     settings = _Projection(width, height, near_plane, far_plane, radius_clip, eps2d)
     means2d, conics, depths, radii = _Project.apply(means, quats, scales, log2_opacities, viewmats, Ks, settings)
     if means2d.requires_grad:
@@ -316,6 +322,11 @@ def rasterization(
         "gaussian_ids": None,
     }
     return images, alphas, info
+
+
+def _tasks_of(min_work: int, num_tasks: int, total_work: int) -> int:
+    """How many tasks hold about min_work of a total that is spread over num_tasks."""
+    return -(-min_work * num_tasks // max(total_work, 1))
 
 
 def _raise_not_finite(**tensors: Tensor) -> None:

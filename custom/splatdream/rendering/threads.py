@@ -27,11 +27,12 @@ def run_in_ranges(work: Callable[[int, int], None], num_tasks: int, min_tasks: i
     Args:
         min_tasks: fewer tasks than this are not worth a range of their own.
     """
-    num_threads = min(torch.get_num_threads(), max(num_tasks // min_tasks, 1))
+    max_pieces = max(num_tasks // max(min_tasks, 1), 1)
+    num_threads = min(torch.get_num_threads(), max_pieces)
     if num_threads == 1:
         work(0, num_tasks)
         return
-    pieces = min(num_threads * PIECES_PER_THREAD, max(num_tasks // min_tasks, 1))
+    pieces = min(num_threads * PIECES_PER_THREAD, max_pieces)
     bounds = [num_tasks * piece // pieces for piece in range(pieces + 1)]
     counter = itertools.count()  # next() is atomic: pieces go to whichever thread is free
 
@@ -45,4 +46,6 @@ def run_in_ranges(work: Callable[[int, int], None], num_tasks: int, min_tasks: i
         take_pieces()
     finally:
         for future in others:
-            future.result()
+            # A thread that has not even begun (the cores are busy with something else) is not waited for.
+            if not future.cancel():
+                future.result()
