@@ -1,0 +1,7 @@
+"""`python -m splatdream`: the `splatdream` command where its script is not on the PATH."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())
