@@ -29,7 +29,7 @@ class MeshRenderer(Renderer):
         """Toward the light, world axes."""
         ambient: float = 0.4
         """Share of the light that comes from everywhere."""
-        grazing_power: float = 2.0
+        grazing_power: float = 3.0
         """In training, gradients count by the cosine between view and surface to this power: rims of a mesh that does
         not fit the prior's object to the pixel would else take on the background. 0 counts all alike."""
 

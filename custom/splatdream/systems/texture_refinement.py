@@ -152,7 +152,7 @@ class TextureRefinementSystem(MeshSaverMixin, OutputsMixin, BaseLift3DSystem):
         self._write_manifest(
             status="finished",
             steps=self.true_global_step,
-            num_faces=f"{len(self.geometry.faces):,}",
+            num_faces=len(self.geometry.faces),
             denoiser_evaluations=self._denoiser_evaluations,
             seconds_by_stage=self._timer.seconds(),
             peak_memory_bytes=peak_memory_bytes(),
