@@ -145,6 +145,7 @@ def test_the_dataset_and_the_parts_are_told_each_step_once(monkeypatch):
     [
         (["system.geometry.num_pionts=3"], "unknown key 'num_pionts' in 'system.geometry'; did you mean 'num_points'"),
         (["system.renderer.radius=wide"], "system.renderer.radius"),
+        (["sistem={}"], "unknown key 'sistem' in the top level; did you mean 'system'"),
         (["system.renderr={}"], "unknown key 'renderr' in 'system'; did you mean 'renderer'"),
         (["data.scal=1"], "unknown key 'scal' in 'data'; did you mean 'scale'"),
         (["system.geometry_type=tiny-geometri"], "did you mean 'tiny-geometry'"),
@@ -216,6 +217,17 @@ def test_a_full_disk_is_one_sentence_and_keeps_the_earlier_checkpoints(monkeypat
     trial = Path("outputs/tiny/full")
     assert sorted(os.listdir(trial / "ckpts")) == ["epoch=0-step=2.ckpt", "last.ckpt"]
     assert checkpoint_of(trial)["global_step"] == 2
+
+
+def test_an_interrupted_run_says_so_and_keeps_its_checkpoints(monkeypatch, capfd):
+    def interrupt(system):
+        if system.global_step == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(tiny_plugin.TinySystem, "on_before_backward", lambda system, loss: interrupt(system))
+    assert launch("--train", "tag=cut", "use_timestamp=false", "checkpoint.every_n_train_steps=2") == 130
+    assert "interrupted" in capfd.readouterr().err
+    assert checkpoint_of(Path("outputs/tiny/cut"))["global_step"] == 2
 
 
 def test_the_progress_bar_shows_step_and_what_the_system_reports(capfd):

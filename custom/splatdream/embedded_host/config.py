@@ -55,8 +55,10 @@ def parse_structured(config_class: type, cfg: Mapping | None = None) -> Any:
     valid = [item.name for item in fields(config_class) if item.init]
     for key in values:
         if key not in valid:
-            where = place or config_class.__qualname__
-            raise ValueError(f"unknown key '{key}' in '{where}'; {suggestion(str(key), valid)}")
+            where = (
+                f"'{place}'" if place else "the top level" if isinstance(cfg, DictConfig) else config_class.__qualname__
+            )
+            raise ValueError(f"unknown key '{key}' in {where}; {suggestion(str(key), valid)}")
     try:
         checked = config_to_primitive(OmegaConf.merge(OmegaConf.structured(config_class), values))
     except OmegaConfBaseException as error:

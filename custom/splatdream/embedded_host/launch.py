@@ -51,7 +51,7 @@ def main(
     args, overrides = parse_arguments(argv, prog)
     try:
         _run(args, overrides, load_plugins, typechecked_packages, [prog, *argv])
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):  # Lightning turns Ctrl-C into an exit
         print("interrupted; the checkpoints written so far are intact", file=sys.stderr)
         return 130
     except Exception as error:
