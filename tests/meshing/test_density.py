@@ -7,7 +7,7 @@ import torch
 from analytic import box_cloud, sphere_cloud
 from splatdream.gaussians.cloud import GaussianCloud
 from splatdream.gaussians.initialization import from_points
-from splatdream.meshing import density_grid
+from splatdream.meshing import density_grid, gaussian_sums
 from splatdream.meshing.density_grid import covariances, dense_grid, density_slabs, enclosing_grid
 from splatdream.meshing.gaussian_sums import GaussianBumps, sum_on_grid
 from splatdream.meshing.marching_cubes import isosurface
@@ -34,6 +34,14 @@ def test_block_sums_equal_the_sum_over_every_gaussian_at_every_point(generator):
     expected = (cloud.opacities * exponents.exp()).sum(1).reshape(grid.shape)
     # Each of the 40 Gaussians may be cut off below 1e-3.
     torch.testing.assert_close(dense_grid(cloud, grid), expected, rtol=1e-3, atol=5e-3)
+
+
+def test_sums_do_not_depend_on_how_many_pairs_are_listed_at_a_time(generator, monkeypatch):
+    cloud = random_cloud(30, generator)
+    grid = enclosing_grid(cloud, 24)
+    whole = dense_grid(cloud, grid)
+    monkeypatch.setattr(gaussian_sums, "_LISTED_PAIRS", 7)
+    torch.testing.assert_close(dense_grid(cloud, grid), whole)
 
 
 def test_slabs_share_a_layer_and_together_are_the_whole_grid(generator, monkeypatch):

@@ -19,6 +19,8 @@ CUTOFF = 1e-3
 """A Gaussian is left out where its value is below this; a pixel's alpha counts from 1/255 on."""
 # Rows of P x Q values that are alive at a time: 8,192 x 512 x 4 bytes = 16 MiB, which stays near the processor.
 _PAIRS_AT_ONCE = 8192
+# Pairs that are listed and sorted at a time: about 100 bytes each.
+_LISTED_PAIRS = 1 << 21
 
 
 @dataclass(frozen=True)
@@ -62,14 +64,28 @@ def sum_on_grid(
     extents = (high_block - low_block + 1).clamp(min=0)
     total = int(num_blocks.prod())
     sums = torch.zeros(total, BLOCK**dimensions, device=device)
-    gaussians, blocks = _pairs(low_block, extents, num_blocks)
     monomials = _monomials(dimensions, device)
-    for start in range(0, len(gaussians), _PAIRS_AT_ONCE):
-        chosen, block = gaussians[start : start + _PAIRS_AT_ONCE], blocks[start : start + _PAIRS_AT_ONCE]
-        centers = origin + BLOCK * _unravel(block, num_blocks) + 0.5 * (BLOCK - 1)
-        values = (_exponents(bumps.rows(chosen), centers) @ monomials).exp_()
-        sums.index_add_(0, block, values if transform is None else transform(values))
+    for part in _parts(extents.prod(dim=1)):
+        gaussians, blocks = _pairs(low_block[part], extents[part], num_blocks)
+        gaussians = gaussians + part.start
+        for start in range(0, len(gaussians), _PAIRS_AT_ONCE):
+            chosen, block = gaussians[start : start + _PAIRS_AT_ONCE], blocks[start : start + _PAIRS_AT_ONCE]
+            centers = origin + BLOCK * _unravel(block, num_blocks) + 0.5 * (BLOCK - 1)
+            values = (_exponents(bumps.rows(chosen), centers) @ monomials).exp_()
+            sums.index_add_(0, block, values if transform is None else transform(values))
     return _assemble(sums, num_blocks.tolist(), shape)
+
+
+def _parts(counts: Int[Tensor, "N"]) -> list[slice]:
+    """Runs of Gaussians with no more pairs together than may be listed at a time, or one Gaussian."""
+    ends = counts.cumsum(0)
+    parts, start = [], 0
+    while start < len(counts):
+        before = int(ends[start - 1]) if start else 0
+        end = max(start + 1, int(torch.searchsorted(ends, before + _LISTED_PAIRS, right=True)))
+        parts.append(slice(start, end))
+        start = end
+    return parts
 
 
 def _pairs(
