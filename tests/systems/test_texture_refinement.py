@@ -33,6 +33,7 @@ SMALL = (
     "data.eval_height=32",
     "data.num_val_views=2",
     "data.num_test_views=2",
+    "system.geometry.texture_lr=0.02",
     "system.guidance.prior.size=16",
     "system.prompt_processor.prompt='a red cube'",
 )
