@@ -101,6 +101,8 @@ def test_another_seed_gives_another_cloud(finished_run, tmp_path):
         ("validate", "it20-validation.png"),
         ("test", "it20-test.mp4"),
         ("export", "it20-export/cloud.ply"),
+        ("export", "it20-export/contact-sheet.png"),
+        ("export", "it20-test.mp4"),
     ],
 )
 def test_a_checkpoint_can_be_validated_tested_and_exported_without_a_prior(finished_run, tmp_path, mode, file):
