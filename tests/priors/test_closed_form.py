@@ -128,11 +128,11 @@ def test_a_batch_is_denoised_like_its_images_alone(generator):
 
 
 def test_the_noise_of_a_noised_image_of_the_set_is_found(generator):
-    # At t = 300 the posterior is one-hot: the prediction is the very noise that was added.
+    # At t = 100 the posterior is one-hot: the prediction is the very noise that was added.
     prior, views = _prior("view_blind"), _views(1, generator)
     rgba = _image_set_of(prior.encode_texts(["an orange cat"]).captions[0]).rgba[5:6].float() / 255
     latents = prior.encode_images(composite(rgba, views.background))
-    noise, timesteps = torch.randn(latents.shape, generator=generator), torch.tensor([300])
+    noise, timesteps = torch.randn(latents.shape, generator=generator), torch.tensor([100])
     noisy = prior.schedule.add_noise(latents, noise, timesteps)
     predicted = prior.predict_noise(noisy, timesteps, prior.encode_texts(["an orange cat"]), views)
     torch.testing.assert_close(predicted, noise, atol=1e-4, rtol=0)
@@ -184,11 +184,11 @@ def test_the_registered_prior_uses_the_cache_and_its_configuration(tmp_path, mon
 
 def test_the_registered_prior_takes_lists_from_a_file(tmp_path, monkeypatch):
     monkeypatch.setenv("SPLATDREAM_CACHE", str(tmp_path))
-    config = {"size": SIZE, "num_images": 40, "elevation_range_deg": [0, 60]}
+    config = {"size": SIZE, "num_images": 40, "elevation_range_deg": [0, 30]}
     registered = RegisteredClosedFormPrior(config)
     images = registered._image_set_of(registered().encode_texts(["a red cube"]).captions[0])
     assert images.elevation_deg.min() >= 0
-    assert (images.elevation_deg > 45).sum() > 5
+    assert ((images.elevation_deg > 30) == (images.elevation_deg > 60)).all()
 
 
 def test_the_schedule_is_stable_diffusions_unless_another_is_given():

@@ -32,7 +32,7 @@ class RegisteredClosedFormPrior(BaseObject):
         """Of the images, world units."""
         fovy_deg: float = 49.1
         """Vertical field of view of the images."""
-        elevation_range_deg: tuple[float, float] = (-10.0, 45.0)
+        elevation_range_deg: tuple[float, float] = (-10.0, 60.0)
         """Of the images that are not taken from overhead; set it to that of the training cameras."""
         overhead_share: float = 0.07
         """Share of the images taken from overhead (elevations above 60)."""

@@ -1,11 +1,11 @@
 """Image sets on disk: made on first use, then read. A missing, broken or unwritable cache costs only a second."""
 
 import hashlib
+import io
 import json
 import logging
 import os
 import tempfile
-import zipfile
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -16,8 +16,9 @@ from .image_set import ImageSet, ImageSetRecipe, make_image_set
 from .objects import build_scene
 from .ray_tracer import AMBIENT, LIGHT_DIRECTION
 
-_FORMAT = 1
+_FORMAT = 2
 """Raise it when the ray tracer or the sampling of directions changes what a recipe gives."""
+_DIGEST_SIZE = hashlib.sha256().digest_size
 _log = logging.getLogger(__name__)
 
 
@@ -29,8 +30,8 @@ def cache_folder() -> Path:
 
 def cached_image_set(recipe: ImageSetRecipe, folder: Path | None = None) -> ImageSet:
     """The recipe's image set, from the cache where it is there and sound, else made and put there."""
-    path = (folder or cache_folder()) / "toybox" / f"{_fingerprint(recipe)}.npz"
-    found = _read(path, recipe)
+    path = (folder or cache_folder()) / "toybox" / f"{_fingerprint(recipe)}.images"
+    found = _read(path)
     if found is not None:
         return found
     made = make_image_set(recipe)
@@ -51,28 +52,32 @@ def _fingerprint(recipe: ImageSetRecipe) -> str:
     return digest.hexdigest()[:24]
 
 
-def _read(path: Path, recipe: ImageSetRecipe) -> ImageSet | None:
+def _read(path: Path) -> ImageSet | None:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            found = ImageSet(*[torch.from_numpy(file[field.name]) for field in fields(ImageSet)])
+        content = path.read_bytes()
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+    except OSError as error:
         _log.warning("the cached image set %s cannot be read and is made again: %s", path, error)
         return None
-    if found.rgba.shape != (recipe.num_images, recipe.size, recipe.size, 4):
-        _log.warning("the cached image set %s has the wrong shape and is made again", path)
+    digest, arrays = content[:_DIGEST_SIZE], content[_DIGEST_SIZE:]
+    if hashlib.sha256(arrays).digest() != digest:
+        _log.warning("the cached image set %s is damaged and is made again", path)
         return None
-    return found
+    with np.load(io.BytesIO(arrays), allow_pickle=False) as file:
+        return ImageSet(*[torch.from_numpy(file[field.name]) for field in fields(ImageSet)])
 
 
 def _write(path: Path, images: ImageSet) -> None:
-    """Under a temporary name first: another process sees the whole file or none."""
+    """A digest, then the arrays; under a temporary name first: another process sees the whole file or none."""
+    arrays = io.BytesIO()
+    np.savez_compressed(arrays, **{field.name: getattr(images, field.name).numpy() for field in fields(images)})
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".partial")
     try:
         with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, **{f.name: getattr(images, f.name).numpy() for f in fields(images)})
+            file.write(hashlib.sha256(arrays.getvalue()).digest())
+            file.write(arrays.getvalue())
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -46,7 +46,7 @@ class ImageSetRecipe:
     distance: float = 2.5
     """Of the cameras from the origin, world units."""
     fovy_deg: float = 49.1
-    elevation_range_deg: tuple[float, float] = (-10.0, 45.0)
+    elevation_range_deg: tuple[float, float] = (-10.0, 60.0)
     """Of the images that are not taken from overhead: that of the training cameras."""
     overhead_share: float = 0.07
     """Share of the images taken from overhead, at `OVERHEAD_ELEVATION_DEG`."""
