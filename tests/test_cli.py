@@ -56,7 +56,8 @@ def test_a_part_that_cannot_be_read_is_refused(text, tmp_path, capsys):
 def test_a_part_that_is_no_ply_is_refused_in_one_sentence(tmp_path, capsys):
     broken = tmp_path / "broken.ply"
     # A header that promises far more than the file holds.
-    broken.write_bytes(b"ply\nformat binary_little_endian 1.0\nelement vertex 4000000000\nproperty float x\nend_header\n")
+    header = "ply\nformat binary_little_endian 1.0\nelement vertex 4000000000\nproperty float x\nend_header\n"
+    broken.write_text(header)
     assert main(["compose", str(broken), "--output", str(tmp_path / "out.ply")]) == 1
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
     assert len(errors) == 1 and "broken.ply" in errors[0]
