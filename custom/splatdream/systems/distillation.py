@@ -209,27 +209,24 @@ class DistillationSystem(OutputsMixin, BaseLift3DSystem):
         self.log_dict({f"densification/{name}": float(value) for name, value in vars(report).items()})
 
     def _report(self, guided: dict[str, Tensor | float], distillation: Tensor, regularizer: Tensor) -> None:
-        """Numbers for the loggers and the progress bar."""
+        """Numbers for the loggers and the progress bar. Tensors stay where they are: reading one waits for the GPU."""
         self._denoiser_evaluations += int(guided.get("denoiser_evaluations", 0))
         num_gaussians = len(self.geometry.means)
-        numbers = {f"train/{name}": _as_float(value) for name, value in guided.items() if _is_scalar(value)}
+        numbers = {f"train/{name}": value for name, value in guided.items() if _is_scalar(value)}
         numbers |= {
-            "train/loss": _as_float(distillation + regularizer),
+            "train/loss": distillation + regularizer,
             "train/num_gaussians": num_gaussians,
             "train/denoiser_evaluations_total": self._denoiser_evaluations,
             **{f"seconds/{name}": seconds for name, seconds in self._timer.seconds().items()},
         }
-        self.log_dict({name: float(value) for name, value in numbers.items()})
-        self.progress.update(
-            gaussians=num_gaussians,
-            loss=f"{_as_float(distillation):.3g}",
-            evaluations=self._denoiser_evaluations,
+        # Lightning averages what it logs, which integers do not take.
+        self.log_dict(
+            {name: value.detach() if isinstance(value, Tensor) else float(value) for name, value in numbers.items()}
         )
+        self.progress.update(gaussians=num_gaussians, evaluations=self._denoiser_evaluations)
+        if self.true_global_step % self.trainer.log_every_n_steps == 0:
+            self.progress["loss"] = f"{float(distillation.detach()):.3g}"
 
 
 def _is_scalar(value: object) -> bool:
     return isinstance(value, int | float) or (isinstance(value, Tensor) and value.numel() == 1)
-
-
-def _as_float(value: Tensor | float) -> float:
-    return float(value.detach()) if isinstance(value, Tensor) else float(value)
