@@ -86,9 +86,55 @@ def _pipeline(unet: UNet2DConditionModel, prediction_type: str) -> StableDiffusi
     )
 
 
+# Of the longest texts in configs/, which would not fit into 77 tokens letter by letter.
+_WORDS = [
+    "cat",
+    "unrealistic",
+    "blurry",
+    "low",
+    "quality",
+    "out",
+    "of",
+    "focus",
+    "ugly",
+    "contrast",
+    "dull",
+    "dark",
+    "resolution",
+    "gloomy",
+    "bad",
+    "anatomy",
+    "pixelated",
+    "obscure",
+    "unnatural",
+    "colors",
+    "poor",
+    "lighting",
+    "and",
+    "unclear",
+    "cropped",
+    "lowres",
+    "artifacts",
+    "duplicate",
+    "morbid",
+    "mutilated",
+    "poorly",
+    "drawn",
+    "face",
+    "deformed",
+    "dehydrated",
+    "proportions",
+]
+
+
 def _tokenizer() -> CLIPTokenizer:
-    """CLIP's byte-level tokenizer with an alphabet and two merges for vocabulary."""
+    """CLIP's byte-level tokenizer with an alphabet and some words for vocabulary."""
     letters = "abcdefghijklmnopqrstuvwxyz0123456789,.-"
-    words = [*letters, *(f"{letter}</w>" for letter in letters), "ca", "cat</w>"]
+    merges: dict[tuple[str, str], None] = {}
+    for word in _WORDS:
+        pieces = [*word[:-1], f"{word[-1]}</w>"]
+        for end in range(1, len(pieces)):
+            merges["".join(pieces[:end]), pieces[end]] = None
+    words = dict.fromkeys([*letters, *(f"{letter}</w>" for letter in letters), *map("".join, merges)])
     vocabulary = {word: index for index, word in enumerate([*words, "<|startoftext|>", "<|endoftext|>"])}
-    return CLIPTokenizer(vocab=vocabulary, merges=[("c", "a"), ("ca", "t</w>")], model_max_length=77)
+    return CLIPTokenizer(vocab=vocabulary, merges=list(merges), model_max_length=77)
