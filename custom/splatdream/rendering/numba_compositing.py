@@ -226,6 +226,7 @@ def composite_tiles(
     with the blocks that it reaches in block_sets.
     """
     _, height, width, _ = images.shape
+    flat_images, flat_alphas, num_channels = images.reshape(-1), alphas.reshape(-1), np.uint64(images.shape[3])
     state = aligned_floats(BLOCKS * _BLOCK_SIZE)
     tiles = len(ends) // len(records)
     for task in range(first_task, last_task):
@@ -243,18 +244,20 @@ def composite_tiles(
         )
         red, green, blue = backgrounds[camera]
         for row in range(rows):
-            y = y0 + row
             for block_x in range(-(-columns // BLOCK_WIDTH)):
-                p = run_offset(row, block_x, _BLOCK_SIZE)
-                for x in range(x0 + block_x * BLOCK_WIDTH, min(x0 + (block_x + 1) * BLOCK_WIDTH, width)):
+                p = np.uint64(run_offset(row, block_x, _BLOCK_SIZE))
+                pixel = np.uint64((camera * height + y0 + row) * width + x0 + block_x * BLOCK_WIDTH)
+                for _ in range(min(BLOCK_WIDTH, columns - block_x * BLOCK_WIDTH)):
                     transmittance = abs(state[p])
                     alpha = _ONE - transmittance
-                    alphas[camera, y, x, 0] = alpha
+                    flat_alphas[pixel] = alpha
+                    channel = pixel * num_channels
                     if has_rgb:
-                        images[camera, y, x, 0] = state[p + LANES] + transmittance * red
-                        images[camera, y, x, 1] = state[p + 2 * LANES] + transmittance * green
-                        images[camera, y, x, 2] = state[p + 3 * LANES] + transmittance * blue
+                        flat_images[channel] = state[p + _RED] + transmittance * red
+                        flat_images[channel + np.uint64(1)] = state[p + _GREEN] + transmittance * green
+                        flat_images[channel + np.uint64(2)] = state[p + _BLUE] + transmittance * blue
                     if has_depth:
                         divisor = max(alpha, MIN_DEPTH_DIVISOR) if is_expected_depth else _ONE
-                        images[camera, y, x, -1] = state[p + 4 * LANES] / divisor
-                    p += 1
+                        flat_images[channel + num_channels - np.uint64(1)] = state[p + _DEPTH] / divisor
+                    p += np.uint64(1)
+                    pixel += np.uint64(1)

@@ -164,47 +164,50 @@ def composite_tiles_backward(
 ):
     """Fills moments [pairs,12] of the tiles first_task..last_task-1 of all cameras, for the pairs that were kept."""
     _, height, width, _ = images.shape
+    flat_images, flat_alphas, num_channels = images.reshape(-1), alphas.reshape(-1), np.uint64(images.shape[3])
+    flat_grad_images, flat_grad_alphas = grad_images.reshape(-1), grad_alphas.reshape(-1)
     state = aligned_floats(BLOCKS * _BLOCK_SIZE)
     lanes = aligned_floats(BATCH * _LANES_SIZE)
     tiles = len(ends) // len(records)
     for task in range(first_task, last_task):
+        if starts[task] == ends[task]:
+            continue
         camera, tile = task // tiles, task % tiles
         x0, y0 = tile % tiles_x * TILE_WIDTH, tile // tiles_x * TILE_HEIGHT
         columns, rows = min(TILE_WIDTH, width - x0), min(TILE_HEIGHT, height - y0)
         state[:] = _ZERO
         red, green, blue = backgrounds[camera]
         for row in range(rows):
-            y = y0 + row
             for block_x in range(-(-columns // BLOCK_WIDTH)):
-                p = run_offset(row, block_x, _BLOCK_SIZE)
-                for x in range(x0 + block_x * BLOCK_WIDTH, min(x0 + (block_x + 1) * BLOCK_WIDTH, width)):
-                    alpha = alphas[camera, y, x, 0]
-                    grad_alpha = grad_alphas[camera, y, x, 0]
+                p = np.uint64(run_offset(row, block_x, _BLOCK_SIZE))
+                pixel = np.uint64((camera * height + y0 + row) * width + x0 + block_x * BLOCK_WIDTH)
+                for _ in range(min(BLOCK_WIDTH, columns - block_x * BLOCK_WIDTH)):
+                    alpha, grad_alpha = flat_alphas[pixel], flat_grad_alphas[pixel]
+                    channel = pixel * num_channels
                     total = _ZERO  # of weight times gradient, over everything that the pixel sees
                     if has_rgb:
-                        g0, g1, g2 = (
-                            grad_images[camera, y, x, 0],
-                            grad_images[camera, y, x, 1],
-                            grad_images[camera, y, x, 2],
-                        )
-                        state[p + 2 * LANES], state[p + 3 * LANES], state[p + 4 * LANES] = g0, g1, g2
-                        total += (
-                            g0 * images[camera, y, x, 0] + g1 * images[camera, y, x, 1] + g2 * images[camera, y, x, 2]
-                        )
+                        g0 = flat_grad_images[channel]
+                        g1 = flat_grad_images[channel + np.uint64(1)]
+                        g2 = flat_grad_images[channel + np.uint64(2)]
+                        state[p + _GRAD_RED], state[p + _GRAD_GREEN], state[p + _GRAD_BLUE] = g0, g1, g2
+                        total += g0 * flat_images[channel] + g1 * flat_images[channel + np.uint64(1)]
+                        total += g2 * flat_images[channel + np.uint64(2)]
                         from_background = g0 * red + g1 * green + g2 * blue
                         total -= (_ONE - alpha) * from_background
                         grad_alpha -= from_background
                     if has_depth:
-                        gradient, depth = grad_images[camera, y, x, -1], images[camera, y, x, -1]
+                        last_channel = channel + num_channels - np.uint64(1)
+                        gradient, depth = flat_grad_images[last_channel], flat_images[last_channel]
                         divisor = max(alpha, MIN_DEPTH_DIVISOR) if is_expected_depth else _ONE
-                        state[p + 5 * LANES] = gradient / divisor
+                        state[p + _GRAD_DEPTH] = gradient / divisor
                         total += gradient * depth
                         if is_expected_depth and alpha > MIN_DEPTH_DIVISOR:
                             grad_alpha -= gradient / divisor * depth
-                    state[p + 6 * LANES] = grad_alpha
-                    state[p + LANES] = total + grad_alpha * alpha
+                    state[p + _GRAD_ALPHA] = grad_alpha
+                    state[p + _BEHIND] = total + grad_alpha * alpha
                     state[p] = _ONE
-                    p += 1
+                    p += np.uint64(1)
+                    pixel += np.uint64(1)
         left, top = np.float32(x0) + _HALF, np.float32(y0) + _HALF
         composite_tile_backward(
             records[camera], lists, block_sets, starts[task], ends[task], left, top, absgrad, state, lanes, moments

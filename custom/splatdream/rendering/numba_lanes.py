@@ -1,7 +1,7 @@
 """How the CPU kernels are compiled, and the arithmetic they share.
 
-Kernels work on LANES neighboring pixels of a row at once: the innermost loop always runs over exactly LANES
-elements without a branch, and LLVM turns it into vector instructions of whatever width the machine has. Indices into
+Kernels work on LANES pixels or LANES Gaussians at once: the innermost loop always runs over exactly LANES elements
+without a branch, and LLVM turns it into vector instructions of whatever width the machine has. Computed indices into
 arrays are unsigned there, because for a signed index Numba adds a test for a negative one, which would be a branch.
 """
 
@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 LANES = 16
-"""Pixels in an innermost loop: one AVX-512 register of float32, two of AVX2."""
+"""Elements of an innermost loop: one AVX-512 register of float32, two of AVX2."""
 
 # Of fast math only fused multiply-add: the rest would break the rounding trick of exp2.
 JIT_OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
