@@ -23,6 +23,7 @@ from pathlib import Path
 # Before torch is imported: its idle threads must not spin on the cores that are being measured.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
+os.environ.setdefault("NUMBA_NUM_THREADS", "1")  # a prototype may use Numba's own threads
 
 import torch
 
