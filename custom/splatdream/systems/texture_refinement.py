@@ -189,13 +189,13 @@ class TextureRefinementSystem(MeshSaverMixin, OutputsMixin, BaseLift3DSystem):
     @torch.no_grad()
     def _overview(self) -> Tensor:
         """[8, size, size, 3] the mesh from eight sides, the way the test views see it."""
-        config = self.trainer.datamodule.cfg
+        view = next(iter(self.trainer.datamodule.val_dataloader()))
         cameras = contact_sheet_cameras(
-            [config.eval_elevation_deg],
+            [float(view["elevation"][0])],
             _NUM_BEFORE_AFTER,
-            config.eval_distance,
-            config.eval_fovy_deg,
-            config.eval_height,
+            float(view["camera_distances"][0]),
+            float(torch.rad2deg(view["fovy"][0])),
+            int(view["height"]),
         ).to(self.device)
         return torch.stack([self._render_view(cameras[i : i + 1].to_batch()).cpu() for i in range(len(cameras))])
 
