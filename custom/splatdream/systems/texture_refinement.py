@@ -197,7 +197,11 @@ class TextureRefinementSystem(MeshSaverMixin, OutputsMixin, BaseLift3DSystem):
             float(torch.rad2deg(view["fovy"][0])),
             int(view["height"]),
         ).to(self.device)
-        return torch.stack([self._render_view(cameras[i : i + 1].to_batch()).cpu() for i in range(len(cameras))])
+        was_training = self.training
+        self.eval()  # no random backgrounds
+        views = [self._render_view(cameras[i : i + 1].to_batch()).cpu() for i in range(len(cameras))]
+        self.train(was_training)
+        return torch.stack(views)
 
     def _report(self, guided: dict[str, Tensor | float], loss: Tensor) -> None:
         """Numbers for the loggers and the progress bar."""
