@@ -9,8 +9,8 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
+from ..atomic_file import atomic_path
 from .base import load_checkpoint
-from .files import atomic_path
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
