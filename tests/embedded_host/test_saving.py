@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from splatdream.embedded_host.files import atomic_path
 from splatdream.embedded_host.saving import SaverMixin
 
 
@@ -73,17 +72,6 @@ def test_data_comes_back(saver, tmp_path):
     source = tmp_path / "source.txt"
     source.write_text("words")
     assert Path(saver.save_file("copy/target.txt", str(source))).read_text() == "words"
-
-
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
-    path = tmp_path / "result.txt"
-    path.write_text("old")
-    with pytest.raises(RuntimeError), atomic_path(path) as temporary:
-        with open(temporary, "w") as file:
-            file.write("half")
-        raise RuntimeError
-    assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["result.txt"]
 
 
 def test_a_system_without_a_folder_says_so():

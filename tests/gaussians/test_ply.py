@@ -1,13 +1,11 @@
 """PLY and .splat files: what is written is read back, here and by another library; what is broken is refused."""
 
 import os
-import stat
 import tracemalloc
 
 import numpy as np
 import pytest
 import torch
-from splatdream.gaussians.atomic_file import write_atomically
 from splatdream.gaussians.cloud import GaussianCloud
 from splatdream.gaussians.ply import holds_gaussians, read_ply, read_points_ply, write_compressed_ply, write_ply
 from splatdream.gaussians.ply_format import ply_bytes, read_ply_elements
@@ -251,19 +249,3 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path, generator
         write_ply(path, random_cloud(5, 0, generator))
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_folder_that_is_missing_or_a_file_is_named_in_one_sentence(tmp_path):
-    (tmp_path / "file").write_bytes(b"")
-    for folder in ("missing", "file"):
-        with pytest.raises(OSError, match=rf"cannot write .*{folder}.*cloud.ply: .*; choose a folder"):
-            write_atomically(tmp_path / folder / "cloud.ply", b"data")
-    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
-
-
-def test_a_written_file_has_the_permissions_of_an_ordinary_one(tmp_path):
-    ordinary = tmp_path / "ordinary"
-    ordinary.write_bytes(b"")
-    written = write_atomically(tmp_path / "written", b"data")
-    assert stat.S_IMODE(written.stat().st_mode) == stat.S_IMODE(ordinary.stat().st_mode)
-    assert written.read_bytes() == b"data"

@@ -9,7 +9,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from .atomic import atomic_path
+from ..atomic_file import atomic_path
 
 
 def to_uint8(image: Float[Tensor, "*batch H W 3"]) -> UInt8[np.ndarray, "*batch H W 3"]:

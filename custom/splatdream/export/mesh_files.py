@@ -14,10 +14,10 @@ from jaxtyping import Float, Int
 from PIL import Image
 from torch import Tensor
 
+from ..atomic_file import atomic_path
 from ..meshing.mesh import Mesh, check_mesh, is_degenerate, without_faces
 from ..texture.material import Material
 from ..texture.textured_mesh import TexturedMesh, UvLayout
-from .atomic import atomic_path
 from .images import to_uint8
 
 SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".stl", ".off")

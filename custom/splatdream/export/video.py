@@ -14,7 +14,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from .atomic import atomic_path
+from ..atomic_file import atomic_path
 from .images import to_uint8
 
 # Axes without a name: that all frames have one size is checked here, with a sentence for the user.

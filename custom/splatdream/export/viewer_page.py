@@ -17,10 +17,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..atomic_file import write_text
 from ..gaussians.cloud import GaussianCloud
 from ..gaussians.rotations import quat_to_matrix
 from ..gaussians.spherical_harmonics import sh0_to_rgb
-from .atomic import write_text
 from .web_page import escaped, filled_page, web_text
 
 _ALPHA_THRESHOLD = 1 / 255

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .atomic_file import write_atomically
+from ..atomic_file import write_bytes
 from .cloud import GaussianCloud
 from .compressed_ply import decode_chunks, encode_chunks
 from .ply_format import ply_bytes, read_ply_elements, read_ply_properties
@@ -60,12 +60,12 @@ def write_ply(path: str | os.PathLike, cloud: GaussianCloud) -> Path:
     rows = np.zeros(len(cloud), np.dtype([(name, "f4") for name in names]))
     for name, column in columns.items():
         rows[name] = column
-    return write_atomically(path, ply_bytes({"vertex": rows}))
+    return write_bytes(path, ply_bytes({"vertex": rows}))
 
 
 def write_compressed_ply(path: str | os.PathLike, cloud: GaussianCloud) -> Path:
     """A PLY about a quarter as large (PlayCanvas, SuperSplat), with rounded numbers and rows in another order."""
-    return write_atomically(path, ply_bytes(encode_chunks(_columns_from_cloud(cloud))))
+    return write_bytes(path, ply_bytes(encode_chunks(_columns_from_cloud(cloud))))
 
 
 def holds_gaussians(path: str | os.PathLike) -> bool:

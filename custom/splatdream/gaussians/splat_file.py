@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .atomic_file import write_atomically
+from ..atomic_file import write_bytes
 from .cloud import GaussianCloud
 from .ply import MIN_LOG_SCALE
 from .spherical_harmonics import rgb_to_sh0, sh0_to_rgb
@@ -28,7 +28,7 @@ def write_splat(path: str | os.PathLike, cloud: GaussianCloud) -> Path:
     rows["scale"] = cloud.scales[order].numpy()
     rows["rgba"] = (255 * rgba[order]).round().numpy()
     rows["rotation"] = (128 + 128 * quats[order]).round().clamp(0, 255).numpy()
-    return write_atomically(path, rows.tobytes())
+    return write_bytes(path, rows.tobytes())
 
 
 def read_splat(path: str | os.PathLike) -> GaussianCloud:

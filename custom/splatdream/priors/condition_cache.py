@@ -5,12 +5,12 @@ One safetensors file a text, named by the hash of what determines its content.
 
 import hashlib
 import json
-import os
-import tempfile
 import warnings
 from pathlib import Path
 
 from torch import Tensor
+
+from ..atomic_file import write_bytes
 
 
 class ConditionCache:
@@ -45,16 +45,9 @@ class ConditionCache:
         from safetensors.torch import save
 
         content = save(tensors, metadata=_metadata(encoder, revision, text))
-        temporary = None
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self.folder, suffix=".partial", delete=False) as file:
-                temporary = file.name
-                file.write(content)
-            os.replace(temporary, self.path(encoder, revision, text))
+            write_bytes(self.path(encoder, revision, text), content)
         except OSError as error:
-            if temporary is not None:
-                Path(temporary).unlink(missing_ok=True)
             warnings.warn(f"an encoded text was not cached in {self.folder}: {error}", stacklevel=2)
 
 

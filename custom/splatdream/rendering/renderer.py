@@ -29,9 +29,7 @@ class GaussianRasterizer(Renderer):
         """
         cameras = CameraBatch.from_batch(batch)
         background = self.background(dirs=cameras.ray_directions)
-        output = render(
-            self.geometry.cloud(), cameras, background, self.geometry.active_sh_degree, self.cfg.backend
-        )
+        output = render(self.geometry.cloud(), cameras, background, self.geometry.active_sh_degree, self.cfg.backend)
         return {
             "comp_rgb": output.rgb,
             "comp_rgb_bg": background,

@@ -1,8 +1,11 @@
+"""Files that are whole or not there, written by whichever room."""
+
 import errno
 import os
+import stat
 
 import pytest
-from splatdream.export.atomic import atomic_path, write_text
+from splatdream.atomic_file import atomic_path, write_bytes, write_text
 
 
 def test_the_file_has_its_content_and_nothing_else_is_left(tmp_path):
@@ -46,3 +49,11 @@ def test_a_name_of_the_greatest_length_is_written(tmp_path):
     name = "x" * 251 + ".txt"
     write_text(tmp_path / name, "text")
     assert (tmp_path / name).read_text() == "text"
+
+
+def test_a_written_file_has_the_permissions_of_an_ordinary_one(tmp_path):
+    ordinary = tmp_path / "ordinary"
+    ordinary.write_bytes(b"")
+    written = write_bytes(tmp_path / "written", b"data")
+    assert stat.S_IMODE(written.stat().st_mode) == stat.S_IMODE(ordinary.stat().st_mode)
+    assert written.read_bytes() == b"data"

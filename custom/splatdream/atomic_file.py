@@ -1,5 +1,6 @@
-"""Files appear whole or not at all."""
+"""Files appear whole or not at all: no reader and no crash sees half of one."""
 
+import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +8,7 @@ from pathlib import Path
 
 
 @contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
+def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """A temporary path in the folder of `path`; what the block writes there gets the name `path` when it ends.
 
     The folder is made when it is missing. If the block raises, the temporary file is removed and an older file at
@@ -22,6 +23,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
         reason = error.strerror or str(error)
@@ -33,11 +36,21 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             temporary.unlink()
 
 
-def write_text(path: str | Path, text: str) -> None:
-    """Writes `text` as UTF-8, whole or not at all.
+def write_bytes(path: str | os.PathLike, data: bytes) -> Path:
+    """Writes `data`, whole or not at all, and returns the path.
 
     Raises:
         OSError: as `atomic_path`.
     """
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(data)
+    return Path(path)
+
+
+def write_text(path: str | os.PathLike, text: str) -> Path:
+    """Writes `text` as UTF-8, whole or not at all, and returns the path.
+
+    Raises:
+        OSError: as `atomic_path`.
+    """
+    return write_bytes(path, text.encode())
