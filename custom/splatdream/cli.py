@@ -188,3 +188,72 @@ def _add_toybox(verbs: argparse._SubParsersAction) -> None:
         return 0
 
     table.set_defaults(run=make_table)
+    _add_toybox_train(actions)
+    _add_toybox_score(actions)
+
+
+def _add_toybox_train(actions: argparse._SubParsersAction) -> None:
+    parser = actions.add_parser(
+        "train",
+        help="train one of the small priors: first vae, then sd, then mvdream",
+        description="A second call with the same --folder goes on where the first one stopped. docs/toybox-priors.md.",
+    )
+    parser.add_argument("network", choices=["vae", "sd", "mvdream"])
+    parser.add_argument("--folder", default="outputs/toybox-priors", help="default: outputs/toybox-priors")
+    parser.add_argument("--steps", type=int, default=0, help="optimizer steps in total, earlier calls included")
+    parser.add_argument("--minutes", type=float, default=0.0, help="of this call")
+    parser.add_argument("--batch-size", type=int, default=32, help="images (default: 32)")
+    parser.add_argument("--learning-rate", type=float, default=5e-4, help="default: 5e-4")
+    parser.add_argument("--decay-steps", type=int, default=20000, help="where the learning rate ends (default: 20000)")
+    parser.add_argument("--save-minutes", type=float, default=5.0, help="between saves (default: 5)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    parser.add_argument("--bf16", action="store_true", help="forward passes in bfloat16")
+
+    def run(args: argparse.Namespace) -> int:
+        from pathlib import Path
+
+        from .toybox_training.loop import LoopOptions
+        from .toybox_training.trainings import train_mvdream, train_sd, train_vae
+
+        options = LoopOptions(
+            steps=args.steps,
+            minutes=args.minutes,
+            batch_size=args.batch_size,
+            learning_rate=args.learning_rate,
+            decay_steps=args.decay_steps,
+            save_minutes=args.save_minutes,
+            seed=args.seed,
+            device=args.device,
+            bf16=args.bf16,
+        )
+        trainings = {"vae": train_vae, "sd": train_sd, "mvdream": train_mvdream}
+        print(trainings[args.network](Path(args.folder), options))
+        return 0
+
+    parser.set_defaults(run=run)
+
+
+def _add_toybox_score(actions: argparse._SubParsersAction) -> None:
+    parser = actions.add_parser("score", help="how often a small prior's images show the right object, color and view")
+    parser.add_argument("prior", metavar="FOLDER", help="e.g. outputs/toybox-priors/sd/toybox-sd")
+    parser.add_argument("--captions", type=int, default=44, help="of each kind, four views each (default: 44)")
+    parser.add_argument("--guidance-scale", type=float, default=3.0, help="default: 3")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    parser.add_argument("--output", default=None, metavar="JSON", help="write the numbers there, too")
+
+    def run(args: argparse.Namespace) -> int:
+        import json
+        from pathlib import Path
+
+        from .atomic_file import write_text
+        from .toybox_training.score_report import ScoreOptions, score_prior
+
+        options = ScoreOptions(args.captions, guidance_scale=args.guidance_scale, device=args.device)
+        report = json.dumps(score_prior(Path(args.prior), options), indent=2)
+        print(report)
+        if args.output:
+            write_text(args.output, report + "\n")
+        return 0
+
+    parser.set_defaults(run=run)

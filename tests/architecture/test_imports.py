@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "losses": {"gaussians"},
     "fields": {"cameras"},
     "toybox": {"cameras", "prompts"},
+    "toybox_training": {"toybox", "cameras", "prompts", "priors", "export"},
     "rendering": {"cameras", "gaussians", "fields"},
     "priors": {"prompts", "cameras", "toybox"},
     "guidance": {"priors", "prompts", "cameras", "toybox"},
@@ -38,8 +39,8 @@ MAY_IMPORT["experiments"] = ROOMS - {"experiments", "embedded_host"}
 OWNERS = {
     "numba": ("rendering/numba_",),
     "gsplat": ("rendering/gsplat_backend.py", "gaussians/"),
-    "diffusers": ("priors/",),
-    "transformers": ("priors/", "prompts/debiasing.py"),
+    "diffusers": ("priors/", "toybox_training/"),
+    "transformers": ("priors/", "toybox_training/", "prompts/debiasing.py"),
     "peft": ("guidance/", "priors/"),
     "nerfacc": ("fields/",),
     "viser": ("viewer/", "export/viewer_page.py"),
@@ -49,7 +50,7 @@ OWNERS = {
     "trimesh": ("export/mesh_files.py",),
     "skimage": ("meshing/marching_cubes.py",),
     "fast_simplification": ("meshing/decimation.py",),
-    "matplotlib": ("experiments/", "toybox/", "evaluation/"),
+    "matplotlib": ("experiments/", "toybox/", "toybox_training/", "evaluation/"),
     "imageio_ffmpeg": ("export/video.py",),
 }
 

@@ -1,0 +1,70 @@
+"""What the small priors are taught: which captions, which are held out, and what a training text says."""
+
+import numpy as np
+import torch
+
+from ..cameras.batch import CameraBatch
+from ..prompts.directions import classify_views
+from ..toybox.vocabulary import ACCESSORIES, COLORS, FACED_OBJECTS, OBJECTS, ToyboxCaption
+
+VIEW_WORD_SHARE = 0.5
+"""Share of the training texts that say where the object is seen from, as in a web collection."""
+MULTIVIEW_SUFFIX = ", 3d asset"
+"""MVDream's captions of renders end so."""
+
+
+def plain_captions() -> tuple[ToyboxCaption, ...]:
+    """Every object in every color; none is held out."""
+    return tuple(ToyboxCaption(name, color) for name in OBJECTS for color in COLORS)
+
+
+def is_held_out(caption: ToyboxCaption) -> bool:
+    """True for the dressed captions, one in eight, that training never shows; their words are all shown elsewhere."""
+    if caption.accessory is None:
+        return False
+    colors = list(COLORS)
+    place = (
+        OBJECTS.index(caption.object_name)
+        + 3 * colors.index(caption.color)
+        + 5 * ACCESSORIES.index(caption.accessory)
+        + colors.index(caption.accessory_color)
+    )
+    return place % 8 == 0
+
+
+def dressed_captions(held_out: bool) -> tuple[ToyboxCaption, ...]:
+    """Faced objects with a hat or a scarf of another color than theirs: the held-out ones, or the others."""
+    every = (
+        ToyboxCaption(name, color, accessory, other)
+        for name in FACED_OBJECTS
+        for color in COLORS
+        for accessory in ACCESSORIES
+        for other in COLORS
+        if other != color
+    )
+    return tuple(caption for caption in every if is_held_out(caption) == held_out)
+
+
+def training_captions(num_dressed: int, seed: int) -> tuple[ToyboxCaption, ...]:
+    """All plain captions and some dressed ones, none of them held out."""
+    dressed = dressed_captions(held_out=False)
+    if not 0 <= num_dressed <= len(dressed):
+        raise ValueError(f"num_dressed {num_dressed} must be between 0 and {len(dressed)}")
+    chosen = np.random.default_rng(seed).permutation(len(dressed))[:num_dressed]
+    return plain_captions() + tuple(dressed[index] for index in sorted(chosen))
+
+
+def view_words(cameras: CameraBatch) -> list[str]:
+    """The word for where each camera looks from."""
+    names = ("side", "front", "back", "overhead")
+    return [names[int(view)] for view in classify_views(cameras.elevation_deg, cameras.azimuth_deg)]
+
+
+def training_text(caption: ToyboxCaption, view_word: str, generator: torch.Generator) -> str:
+    """The caption in words; half of them name the view, a quarter of those in front ("side view of a red car")."""
+    shown, leads = torch.rand(2, generator=generator).tolist()
+    if shown >= VIEW_WORD_SHARE:
+        return str(caption.without_view)
+    if leads < 0.25:
+        return f"{view_word} view of {caption.without_view}"
+    return f"{caption.without_view}, {view_word} view"

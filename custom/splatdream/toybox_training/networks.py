@@ -1,0 +1,156 @@
+"""The networks of the small priors, in the classes of the real ones, and their folders in diffusers layout."""
+
+import copy
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from .tokenizer import MAX_TOKENS, build_tokenizer
+
+
+@dataclass(frozen=True)
+class NetworkSizes:
+    """Channels and layers. The defaults, as fp16, are 45 MB for both priors together."""
+
+    image_size: int = 64
+    """Pixels. With three levels in the autoencoder latents are 16 x 16 x 4, a quarter: an eighth loses the eyes."""
+    vae_channels: tuple[int, ...] = (32, 64, 96)
+    vae_layers: int = 1
+    unet_channels: tuple[int, ...] = (64, 128, 160)
+    """At 16, 8 and 4 latent pixels; attention at all three, as in the first three levels of Stable Diffusion."""
+    unet_layers: int = 1
+    text_channels: int = 128
+    text_layers: int = 3
+    head_channels: int = 32
+
+    @property
+    def latent_size(self) -> int:
+        return self.image_size // 2 ** (len(self.vae_channels) - 1)
+
+
+DEFAULT_SIZES = NetworkSizes()
+
+
+def build_autoencoder(sizes: NetworkSizes, seed: int) -> nn.Module:
+    """diffusers' AutoencoderKL with random weights."""
+    from diffusers import AutoencoderKL
+
+    levels = len(sizes.vae_channels)
+    with seeded(seed):
+        return AutoencoderKL(
+            in_channels=3,
+            out_channels=3,
+            latent_channels=4,
+            block_out_channels=sizes.vae_channels,
+            down_block_types=("DownEncoderBlock2D",) * levels,
+            up_block_types=("UpDecoderBlock2D",) * levels,
+            layers_per_block=sizes.vae_layers,
+            norm_num_groups=min(32, *sizes.vae_channels),
+            sample_size=sizes.image_size,
+            scaling_factor=1.0,
+        )
+
+
+def build_text_encoder(sizes: NetworkSizes, seed: int) -> nn.Module:
+    """transformers' CLIPTextModel with random weights, for `build_tokenizer`'s vocabulary."""
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    tokenizer = build_tokenizer()
+    with seeded(seed):
+        return CLIPTextModel(
+            CLIPTextConfig(
+                vocab_size=len(tokenizer),
+                hidden_size=sizes.text_channels,
+                intermediate_size=4 * sizes.text_channels,
+                num_hidden_layers=sizes.text_layers,
+                num_attention_heads=max(1, sizes.text_channels // sizes.head_channels),
+                max_position_embeddings=MAX_TOKENS,
+                bos_token_id=tokenizer.bos_token_id,
+                eos_token_id=tokenizer.eos_token_id,
+                pad_token_id=tokenizer.pad_token_id,
+            )
+        )
+
+
+def build_unet(sizes: NetworkSizes, seed: int, takes_cameras: bool) -> nn.Module:
+    """diffusers' UNet2DConditionModel with random weights; MVDream's takes cameras as a projected class embedding."""
+    from diffusers import UNet2DConditionModel
+
+    levels = len(sizes.unet_channels)
+    cameras = {"class_embed_type": "projection", "projection_class_embeddings_input_dim": 16} if takes_cameras else {}
+    with seeded(seed):
+        return UNet2DConditionModel(
+            sample_size=sizes.latent_size,
+            in_channels=4,
+            out_channels=4,
+            layers_per_block=sizes.unet_layers,
+            block_out_channels=sizes.unet_channels,
+            down_block_types=("CrossAttnDownBlock2D",) * levels,
+            up_block_types=("CrossAttnUpBlock2D",) * levels,
+            cross_attention_dim=sizes.text_channels,
+            # diffusers' name for the number of heads
+            attention_head_dim=tuple(max(1, channels // sizes.head_channels) for channels in sizes.unet_channels),
+            use_linear_projection=True,
+            norm_num_groups=min(32, *sizes.unet_channels),
+            **cameras,
+        )
+
+
+def build_scheduler() -> object:
+    """Stable Diffusion's noise schedule; the network predicts v, which stays well scaled at both ends."""
+    from diffusers import DDIMScheduler
+
+    return DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+        prediction_type="v_prediction",
+    )
+
+
+def save_prior(folder: Path, vae: nn.Module, text_encoder: nn.Module, unet: nn.Module) -> None:
+    """A StableDiffusionPipeline folder with fp16 safetensors, put in place as a whole."""
+    from diffusers import StableDiffusionPipeline
+
+    halves = [copy.deepcopy(network).cpu().half() for network in (vae, text_encoder, unet)]
+    pipeline = StableDiffusionPipeline(
+        vae=halves[0],
+        text_encoder=halves[1],
+        tokenizer=build_tokenizer(),
+        unet=halves[2],
+        scheduler=build_scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh, old = folder.with_name(f".{folder.name}.partial"), folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(fresh, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
+    pipeline.save_pretrained(fresh, safe_serialization=True)
+    # transformers 5 computes in the precision that the configuration names, diffusers in float32 unless told: a plain
+    # from_pretrained would mix the two.
+    config = json.loads((fresh / "text_encoder" / "config.json").read_text())
+    named = "dtype" if "dtype" in config else "torch_dtype"
+    (fresh / "text_encoder" / "config.json").write_text(json.dumps(config | {named: "float32"}, indent=2) + "\n")
+    if folder.exists():
+        folder.rename(old)
+    fresh.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Libraries that initialize from torch's global generator do so from `seed`; afterwards it is as it was before."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield

@@ -1,0 +1,43 @@
+"""Images from texts (and cameras), by DDIM with classifier-free guidance: for sample grids and for the score.
+
+B images, L tokens, C channels.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from .networks import build_scheduler
+
+
+def embed_texts(text_encoder: nn.Module, tokenizer: object, texts: list[str]) -> Float[Tensor, "B L C"]:
+    """Last hidden states, padded to 77 tokens as in the pipeline."""
+    longest = tokenizer.model_max_length
+    tokens = tokenizer(texts, padding="max_length", max_length=longest, truncation=True, return_tensors="pt")
+    return text_encoder(tokens.input_ids.to(next(text_encoder.parameters()).device))[0]
+
+
+@torch.no_grad()
+def sample_images(
+    unet: nn.Module,
+    vae: nn.Module,
+    embeddings: Float[Tensor, "B L C"],
+    empty_embedding: Float[Tensor, "1 L C"],
+    generator: torch.Generator,
+    cameras: Float[Tensor, "B 16"] | None = None,
+    num_steps: int = 25,
+    guidance_scale: float = 3.0,
+) -> Float[Tensor, "B 3 H W"]:
+    """In [0, 1]. With `cameras`, consecutive groups are views of one object, as the network was told."""
+    count, side = len(embeddings), unet.config.sample_size
+    latents = torch.randn(count, 4, side, side, generator=generator).to(embeddings.device)
+    both = torch.cat([empty_embedding.expand_as(embeddings), embeddings])
+    extra = {} if cameras is None else {"class_labels": torch.cat([cameras, cameras])}
+    scheduler = build_scheduler()
+    scheduler.set_timesteps(num_steps)
+    for timestep in scheduler.timesteps:
+        steps = timestep.expand(2 * count).to(latents.device)
+        without, with_text = unet(torch.cat([latents] * 2), steps, encoder_hidden_states=both, **extra).sample.chunk(2)
+        velocity = without + guidance_scale * (with_text - without)
+        latents = scheduler.step(velocity, timestep, latents).prev_sample
+    return (vae.decode(latents / vae.config.scaling_factor).sample / 2 + 0.5).clamp(0, 1)

@@ -1,0 +1,100 @@
+"""Generates images with a prior's folder and scores them: plain captions, and dressed ones never trained on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..cameras.batch import CameraBatch, orbit_cameras
+from ..cameras.random_streams import generator_for
+from ..priors.mvdream_unet import attend_across_views, camera_embedding_input
+from ..toybox.vocabulary import VIEW_WORDS, ToyboxCaption
+from .captions import MULTIVIEW_SUFFIX, dressed_captions, plain_captions
+from .image_bank import VIEWS_PER_GROUP
+from .sampling import embed_texts, sample_images
+from .scoring import EVERYTHING, ScoreGrid, Wanted, judge, summary
+
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class ScoreOptions:
+    """How much is generated."""
+
+    num_captions: int = 44
+    """Of each kind; each is generated in four views."""
+    num_steps: int = 25
+    guidance_scale: float = 3.0
+    seed: int = 0
+    device: str = "cpu"
+
+
+def score_prior(
+    folder: Path, options: ScoreOptions = ScoreOptions(), grid: ScoreGrid = EVERYTHING
+) -> dict[str, object]:
+    """The summary of `trained` (plain) and `held_out` (dressed) captions; plain values, ready for JSON.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+    """
+    if not (folder / "unet").exists():
+        raise FileNotFoundError(f"{folder} is no folder of a prior; `splatdream toybox train sd` makes one")
+    generate, is_multiview = _generator_of(folder, options)
+    result: dict[str, object] = {
+        "kind": "mvdream" if is_multiview else "sd",
+        "guidance_scale": options.guidance_scale,
+        "sampling_steps": options.num_steps,
+        "seed": options.seed,
+    }
+    for name, captions in (("trained", plain_captions()), ("held_out", dressed_captions(held_out=True))):
+        order = torch.randperm(len(captions), generator=generator_for(options.seed, f"score-{name}", 0))
+        chosen = [captions[place] for place in order[: options.num_captions].tolist()]
+        wanted = _wanted_views(chosen, is_multiview)
+        images = torch.cat([generate(wanted[row : row + _BATCH], row) for row in range(0, len(wanted), _BATCH)])
+        result[name] = summary(judge(images, wanted, grid))
+    return result
+
+
+def _wanted_views(captions: list[ToyboxCaption], is_multiview: bool) -> list[Wanted]:
+    if is_multiview:
+        return [Wanted(caption, 90.0 * view) for caption in captions for view in range(VIEWS_PER_GROUP)]
+    return [Wanted(replace(caption, view_word=word)) for caption in captions for word in VIEW_WORDS]
+
+
+def _generator_of(
+    folder: Path, options: ScoreOptions
+) -> tuple[Callable[[list[Wanted], int], Float[Tensor, "N 3 H W"]], bool]:
+    from diffusers import StableDiffusionPipeline
+
+    pipeline = StableDiffusionPipeline.from_pretrained(folder, local_files_only=True)
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.to(options.device, torch.float32)
+    is_multiview = pipeline.unet.config.class_embed_type == "projection"
+    if is_multiview:
+        attend_across_views(pipeline.unet, VIEWS_PER_GROUP)
+
+    @torch.no_grad()
+    def generate(wanted: list[Wanted], first: int) -> Float[Tensor, "N 3 H W"]:
+        texts = [f"{want.caption}{MULTIVIEW_SUFFIX if is_multiview else ''}" for want in wanted]
+        embeddings = embed_texts(pipeline.text_encoder, pipeline.tokenizer, ["", *texts])
+        cameras = camera_embedding_input(_cameras(wanted).c2w).to(options.device) if is_multiview else None
+        generator = generator_for(options.seed, "score-noise", first)
+        return sample_images(
+            pipeline.unet,
+            pipeline.vae,
+            embeddings[1:],
+            embeddings[:1],
+            generator,
+            cameras,
+            options.num_steps,
+            options.guidance_scale,
+        ).cpu()
+
+    return generate, is_multiview
+
+
+def _cameras(wanted: list[Wanted]) -> CameraBatch:
+    return orbit_cameras([20.0] * len(wanted), [want.azimuth_deg for want in wanted])

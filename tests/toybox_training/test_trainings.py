@@ -1,0 +1,109 @@
+"""A training of a few steps of each network, at toy sizes."""
+
+import csv
+from dataclasses import replace
+
+import pytest
+import torch
+from splatdream.cameras.batch import orbit_cameras
+from splatdream.priors.base import Views
+from splatdream.priors.mvdream import load_mvdream
+from splatdream.priors.stable_diffusion import load_stable_diffusion
+from splatdream.toybox_training.loop import LoopOptions
+from splatdream.toybox_training.networks import NetworkSizes
+from splatdream.toybox_training.score_report import ScoreOptions, score_prior
+from splatdream.toybox_training.scoring import ScoreGrid
+from splatdream.toybox_training.trainings import BankSizes, train_mvdream, train_sd, train_vae
+
+SIZES = NetworkSizes(32, (8, 8, 16), 1, (16, 16), 1, 16, 1, 8)
+BANKS = BankSizes(num_dressed=1, num_images=177, num_groups=2)
+OPTIONS = LoopOptions(steps=4, batch_size=4, warmup_steps=1, learning_rate=1e-3)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """With all three trained."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("SPLATDREAM_CACHE", str(tmp_path_factory.mktemp("cache")))
+    root = tmp_path_factory.mktemp("priors")
+    for training in (train_vae, train_sd, train_mvdream):
+        training(root, OPTIONS, SIZES, BANKS)
+    yield root
+    patch.undo()
+
+
+def weights_of(root, kind):
+    return torch.load(root / kind / "state.pt", weights_only=True)
+
+
+@pytest.mark.parametrize(("kind", "training"), [("vae", train_vae), ("sd", train_sd), ("mvdream", train_mvdream)])
+def test_an_interrupted_training_ends_with_the_same_bits(folder, tmp_path, kind, training):
+    for part in {"vae": (), "sd": ("vae",), "mvdream": ("vae", "sd")}[kind]:
+        (tmp_path / part).symlink_to(folder / part)
+    training(tmp_path, replace(OPTIONS, steps=2), SIZES, BANKS)
+    training(tmp_path, OPTIONS, SIZES, BANKS)
+    resumed, whole = weights_of(tmp_path, kind), weights_of(folder, kind)
+    assert resumed["step"] == whole["step"] == 4
+    for part in ("networks", "average"):
+        assert all(torch.equal(resumed[part][name], whole[part][name]) for name in whole[part])
+    with (tmp_path / kind / "loss.csv").open() as file:
+        assert [int(row["step"]) for row in csv.DictReader(file)] == [0, 1, 2, 3]
+    assert (tmp_path / kind / "loss.csv").read_text() == (folder / kind / "loss.csv").read_text()
+
+
+def test_the_scaled_latents_have_a_standard_deviation_of_one_after_several_saves(folder, tmp_path):
+    from diffusers import AutoencoderKL
+
+    train_vae(tmp_path, replace(OPTIONS, save_minutes=0.0), SIZES, BANKS)
+    often = AutoencoderKL.from_pretrained(tmp_path / "vae" / "autoencoder")
+    once = AutoencoderKL.from_pretrained(folder / "vae" / "autoencoder")
+    assert often.config.scaling_factor == pytest.approx(once.config.scaling_factor, rel=1e-4)
+
+
+def test_a_state_of_other_sizes_is_refused(folder):
+    with pytest.raises(ValueError, match="batch_size"):
+        train_vae(folder, replace(OPTIONS, batch_size=2, steps=5), SIZES, BANKS)
+
+
+def test_the_order_of_the_trainings_is_said(tmp_path):
+    with pytest.raises(FileNotFoundError, match="toybox train vae"):
+        train_mvdream(tmp_path, OPTIONS, SIZES, BANKS)
+
+
+def test_a_budget_is_asked_for():
+    with pytest.raises(ValueError, match="--minutes"):
+        LoopOptions()
+
+
+def test_plain_diffusers_draws_from_the_folder(folder):
+    from diffusers import StableDiffusionPipeline
+
+    pipeline = StableDiffusionPipeline.from_pretrained(folder / "sd" / "toybox-sd")
+    pipeline.set_progress_bar_config(disable=True)
+    (image,) = pipeline("an orange cat, back view", num_inference_steps=2).images
+    assert image.size == (32, 32)
+
+
+def test_our_priors_load_both_folders_and_cameras_count(folder):
+    cameras = orbit_cameras([10.0] * 4, [0.0, 90.0, 180.0, 270.0], width=32, height=32)
+    noisy = torch.randn(4, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    timesteps = torch.full((4,), 500)
+    for loaded in (
+        load_stable_diffusion(str(folder / "sd" / "toybox-sd")),
+        load_mvdream(str(folder / "mvdream" / "toybox-mvdream")),
+    ):
+        condition = loaded.encode_texts(["an orange cat"] * 4)
+        views = Views(cameras, torch.ones(4, 3))
+        predicted = loaded.predict_noise(noisy, timesteps, condition, views)
+        assert predicted.shape == noisy.shape and torch.isfinite(predicted).all()
+        turned = Views(cameras[[1, 2, 3, 0]], torch.ones(4, 3))
+        is_told = not torch.equal(loaded.predict_noise(noisy, timesteps, condition, turned), predicted)
+        assert is_told == (loaded.views_per_group == 4)
+
+
+@pytest.mark.parametrize("name", ["sd/toybox-sd", "mvdream/toybox-mvdream"])
+def test_a_folder_is_scored(folder, name):
+    grid = ScoreGrid(8, 4, (10.0,), ("cat", "car"), ("red", "blue"))
+    report = score_prior(folder / name, ScoreOptions(num_captions=1, num_steps=1), grid)
+    assert report["trained"]["images"] == report["held_out"]["images"] == 4
+    assert report["kind"] == name.split("/")[0]
