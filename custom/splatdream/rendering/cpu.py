@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..gaussians.spherical_harmonics import evaluate_sh
 from . import numba_binning, numba_compositing, numba_compositing_backward, numba_projection
-from .compilation import announce_compilation
+from .compilation import prepare_kernels
 from .signature import check_arguments
 from .threads import run_in_ranges
 
@@ -157,7 +157,6 @@ class _Composite(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad_images, grad_alphas):
-        announce_compilation("backward")
         means2d, conics, opacities, colors, backgrounds, images, alphas = ctx.saved_tensors
         records, ranks, num_drawn, starts, lists, ends, block_sets = ctx.lists
         C, N, _ = means2d.shape
@@ -286,7 +285,7 @@ def rasterization(
     for name in ("opacities", "colors", "viewmats", "Ks", "backgrounds"):
         if name in tensors and not math.isfinite(tensors[name].detach().numpy().sum()):
             _raise_not_finite(**{name: tensors[name]})
-    announce_compilation("forward")
+    prepare_kernels()
     means, quats, scales, opacities, colors, viewmats, Ks = (
         tensor.contiguous() for tensor in (means, quats, scales, opacities, colors, viewmats.detach(), Ks.detach())
     )
