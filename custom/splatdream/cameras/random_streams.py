@@ -1,4 +1,4 @@
-"""Every random draw of a run comes from a generator that its purpose and its step name; nothing draws from a global one.
+"""Every random draw comes from a generator that its purpose and its step name; nothing draws from a global one.
 
 A resumed run therefore draws what the uninterrupted run would have drawn, whatever was drawn elsewhere before.
 """

@@ -135,6 +135,7 @@ def _numbers(report: GroundTruthReport) -> Row:
         "ssim_turned": report.turned.ssim,
         "iou_turned": report.turned.silhouette_iou,
         "turn_deg": report.turn_deg,
+        "yaw_error_deg": report.yaw_map.mean_error_deg,
         "class": report.label,
     }
 
@@ -142,27 +143,31 @@ def _numbers(report: GroundTruthReport) -> Row:
 def table_text(rows: Mapping[str, Row], conditions: Sequence[str]) -> str:
     """The table in Markdown: a line a run, means and classes by condition, and paired differences of PSNR."""
     lines = [
-        "| object | condition | PSNR | SSIM | IoU | turned PSNR | turned SSIM | turned IoU | turn | class |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|---|",
+        "| object | condition | PSNR | SSIM | IoU | turned PSNR | SSIM | IoU | turn | yaw error | class |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---|",
     ]
     for key, row in rows.items():
         name, condition = key.split("/")
         lines.append(
             f"| {name} | {condition} | {row['psnr']:.1f} | {row['ssim']:.3f} | {row['iou']:.3f} "
             f"| {row['psnr_turned']:.1f} | {row['ssim_turned']:.3f} | {row['iou_turned']:.3f} "
-            f"| {row['turn_deg']:.0f} | {row['class']} |"
+            f"| {row['turn_deg']:.0f} | {row['yaw_error_deg']:.0f} | {row['class']} |"
         )
-    lines += ["", "| condition | runs | PSNR | SSIM | IoU | turned PSNR | turned IoU | classes of faced objects |"]
-    lines.append("|---|---:|---:|---:|---:|---:|---:|---|")
+    lines += [
+        "",
+        "| condition | runs | PSNR | SSIM | IoU | turned PSNR | turned IoU | yaw error | classes of faced objects |",
+    ]
+    lines.append("|---|---:|---:|---:|---:|---:|---:|---:|---|")
     for condition in conditions:
         of_condition = {key: row for key, row in rows.items() if key.endswith(f"/{condition}")}
         values = list(of_condition.values())
         faced = [row["class"] for key, row in of_condition.items() if key.split("/")[0] in FACED_OBJECTS]
         classes = ", ".join(f"{faced.count(name)} {name}" for name in sorted(set(faced)))
-        means = [mean(row[name] for row in values) for name in ("psnr", "ssim", "iou", "psnr_turned", "iou_turned")]
+        columns = ("psnr", "ssim", "iou", "psnr_turned", "iou_turned", "yaw_error_deg")
+        means = [mean(row[name] for row in values) for name in columns]
         lines.append(
             f"| {condition} | {len(values)} | {means[0]:.1f} | {means[1]:.3f} | {means[2]:.3f} | {means[3]:.1f} "
-            f"| {means[4]:.3f} | {classes} |"
+            f"| {means[4]:.3f} | {means[5]:.0f} | {classes} |"
         )
     lines += [""] + [_paired_difference(rows, better, worse) for better, worse in pairwise(conditions)]
     return "\n".join(lines) + "\n"

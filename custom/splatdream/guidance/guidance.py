@@ -79,7 +79,7 @@ class Guidance(BaseObject):
                 "set guidance.annealing_steps, e.g. to ${trainer.max_steps}"
             )
         self._prior = find(self.cfg.prior_type)(self.cfg.prior)()
-        self._encoded: tuple[object, ViewPrompts, Condition] | None = None
+        self._encoded: tuple[ViewPrompts, Condition] | None = None
         self.gradient_scale = GradientScale(num_steps=self.cfg.gradient_scale_steps)
         self.particles: LoraParticles | None = None
         if needs(self._method, "particles"):
@@ -218,10 +218,11 @@ class Guidance(BaseObject):
 
     def _encode(self, prompt_utils: object) -> tuple[ViewPrompts, Condition]:
         """Texts are encoded at the first call and kept for as long as the same prompts come in."""
-        if self._encoded is None or self._encoded[0] is not prompt_utils:
-            prompts = prompt_utils
-            if not isinstance(prompts, ViewPrompts):
-                prompts = from_upstream(prompt_utils, is_view_dependent=True)
+        prompts = prompt_utils
+        if not isinstance(prompts, ViewPrompts):
+            # threestudio makes a new object for every step.
+            prompts = from_upstream(prompt_utils, is_view_dependent=True)
+        if self._encoded is None or self._encoded[0] != prompts:
             texts = prompts.with_suffix(self._prior.prompt_suffix).texts
-            self._encoded = (prompt_utils, prompts, self._prior.encode_texts(texts))
-        return self._encoded[1], self._encoded[2]
+            self._encoded = (prompts, self._prior.encode_texts(texts))
+        return self._encoded

@@ -53,7 +53,7 @@ class DiffusionPrior(ABC):
     """How many consecutive views one prediction looks at together (4 for MVDream)."""
 
     prompt_suffix: str = ""
-    """What this prior's training captions of such images end in; guidance adds it to the prompt, not to the negative."""
+    """What this prior's training captions end in; guidance adds it to the prompt, not to the negative prompt."""
 
     network: nn.Module | None = None
     """The frozen denoising network, a UNet of diffusers, for methods that train low-rank weights on it (VSD); None if

@@ -161,6 +161,8 @@ class DistillationSystem(OutputsMixin, BaseLift3DSystem):
 
     def _evaluation_cameras(self) -> dict[str, float]:
         """From where the data module looks at the result; whoever renders it later can do the same."""
+        # Lightning has set up the training views only.
+        self.trainer.datamodule.setup("test")
         view = next(iter(self.trainer.datamodule.test_dataloader()))
         return {
             "distance": float(view["camera_distances"][0]),
