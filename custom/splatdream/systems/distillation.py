@@ -8,21 +8,21 @@ from torch import Tensor
 from ..cameras.batch import CameraBatch
 from ..cameras.random_streams import generator_for
 from ..densification.controller import DensificationConfig, DensificationController
-from ..gaussians.optimizer_groups import make_adam, set_learning_rates
-from ..guidance.guidance import Guidance
-from ..host import BaseLift3DSystem, find, info, parse_structured, register
+from ..gaussians.optimizer_groups import set_learning_rates
+from ..host import BaseLift3DSystem, info, parse_structured, register
 from ..losses.regularizers import REGULARIZERS, regularization
 from ..viewer.live_view import LiveView
 from .contributions import contributions
+from .guided import GuidanceMixin
 from .outputs import OutputsMixin
-from .stage_timer import StageTimer, peak_memory_bytes
+from .stage_timer import peak_memory_bytes
 
 # threestudio's guidance objects return loss_sds, loss_vsd, loss_lora, loss_sdi, loss_train_phi, ...
 _GUIDANCE_WEIGHTS = ("lambda_sds", "lambda_vsd", "lambda_lora", "lambda_sdi", "lambda_train", "lambda_sd")
 
 
 @register("splatdream-system")
-class DistillationSystem(OutputsMixin, BaseLift3DSystem):
+class DistillationSystem(GuidanceMixin, OutputsMixin, BaseLift3DSystem):
     """Render, ask the prior, pull the Gaussians, densify where the prior pulls hardest."""
 
     @dataclass
@@ -49,28 +49,10 @@ class DistillationSystem(OutputsMixin, BaseLift3DSystem):
         config = parse_structured(DensificationConfig, self.cfg.densification)
         self._densification = DensificationController(config)
         self._densification_state = self._densification.initialize_state()
-        self._timer = StageTimer()
-        self._denoiser_evaluations = 0
         self._seen_cameras: list[CameraBatch] = []
-        self._restored_guidance: dict[str, object] | None = None
         self._live_view: LiveView | None = None
+        self._begin_guidance()
         self._begin_outputs()
-        if not hasattr(self, "progress"):
-            self.progress: dict[str, object] = {}
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        # Guidance is built here, not in configure(): validation, test and export need neither a prior nor its memory.
-        self.prompt_processor = find(self.cfg.prompt_processor_type)(self.cfg.prompt_processor)
-        self.guidance = find(self.cfg.guidance_type)(self.cfg.guidance)
-        self._prompts = self.prompt_processor()
-        # One optimizer: Lightning counts its steps, and two would make every schedule run twice as fast.
-        optimizer = make_adam(self.geometry.params(), self.geometry.learning_rates(0, 0))
-        if isinstance(self.guidance, Guidance):
-            if self._restored_guidance is not None:
-                self.guidance.load_state_dict(self._restored_guidance)
-            for group in self.guidance.trainable_parameters(self.device):
-                optimizer.add_param_group(group)
-        return optimizer
 
     def on_fit_start(self) -> None:
         super().on_fit_start()
@@ -88,15 +70,8 @@ class DistillationSystem(OutputsMixin, BaseLift3DSystem):
         with self._timer.stage("render"):
             rendered = self.renderer(**batch)
         with self._timer.stage("guidance"):
-            guided = self.guidance(
-                rendered["comp_rgb"],
-                self._prompts,
-                # Backgrounds that are one color a view, as the priors want to know them, are their own mean.
-                background_color=rendered["comp_rgb_bg"].detach().mean(dim=(1, 2)),
-                **batch,
-                rgb_as_latents=False,
-            )
-        distillation = self._distillation_loss(guided)
+            guided = self._ask_guidance(rendered, batch)
+        distillation = self._guidance_loss(guided)
         regularizer = regularization(self.geometry.cloud(), rendered, self._regularizer_weights())
         with self._timer.stage("backward"):
             # The distillation term alone first: densification must not follow the regularizers.
@@ -119,18 +94,14 @@ class DistillationSystem(OutputsMixin, BaseLift3DSystem):
             if self._densification.is_collecting(step + 1):
                 self._seen_cameras.append(CameraBatch.from_batch(batch))
             self._refine(step + 1, optimizer.optimizer)
-        self._report(guided, distillation, regularizer)
+        self._report(guided, distillation + regularizer, gaussians=len(self.geometry.means))
         if self._live_view is not None:
             self._live_view.update(self.geometry.cloud().detach(), f"step {step + 1}")
 
     def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
-        # Tensors and plain types only: checkpoints are loaded with weights_only=True.
-        checkpoint["splatdream"] = {
+        checkpoint["splatdream"] = self._guidance_checkpoint() | {
             "densification": self._densification_state.state_dict(),
             "seen_cameras": [dict(vars(cameras)) for cameras in self._seen_cameras],
-            "guidance": self.guidance.state_dict() if isinstance(self.guidance, Guidance) else None,
-            "denoiser_evaluations": self._denoiser_evaluations,
-            "seconds_by_stage": self._timer.seconds(),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, object]) -> None:
@@ -140,9 +111,7 @@ class DistillationSystem(OutputsMixin, BaseLift3DSystem):
             return
         self._densification_state.load_state_dict(state["densification"])
         self._seen_cameras = [CameraBatch(**cameras) for cameras in state["seen_cameras"]]
-        self._restored_guidance = state["guidance"]
-        self._denoiser_evaluations = state["denoiser_evaluations"]
-        self._timer.load(state["seconds_by_stage"])
+        self._load_guidance_checkpoint(state)
 
     def on_train_end(self) -> None:
         if self._live_view is not None:
@@ -179,18 +148,6 @@ class DistillationSystem(OutputsMixin, BaseLift3DSystem):
                 f"guidance losses start with {' or '.join(_GUIDANCE_WEIGHTS)}"
             )
 
-    def _distillation_loss(self, guided: dict[str, Tensor | float]) -> Tensor:
-        """The weighted sum of the guidance's losses; works with any guidance that returns `loss_*`."""
-        total = torch.zeros((), device=self.device)
-        for name, value in guided.items():
-            if not name.startswith("loss_"):
-                continue
-            weight = f"lambda_{name.removeprefix('loss_')}"
-            if weight not in self.cfg.loss:
-                raise ValueError(f"the guidance returns {name}; give it a weight: system.loss.{weight}")
-            total = total + self.C(self.cfg.loss[weight]) * value
-        return total
-
     def _regularizer_weights(self) -> dict[str, float]:
         weights = {name: self.cfg.loss.get(f"lambda_{name}", 0.0) for name in REGULARIZERS}
         return {name: self.C(weight) for name, weight in weights.items()}
@@ -209,26 +166,3 @@ class DistillationSystem(OutputsMixin, BaseLift3DSystem):
         )
         self._seen_cameras.clear()
         self.log_dict({f"densification/{name}": float(value) for name, value in vars(report).items()})
-
-    def _report(self, guided: dict[str, Tensor | float], distillation: Tensor, regularizer: Tensor) -> None:
-        """Numbers for the loggers and the progress bar. Tensors stay where they are: reading one waits for the GPU."""
-        self._denoiser_evaluations += int(guided.get("denoiser_evaluations", 0))
-        num_gaussians = len(self.geometry.means)
-        numbers = {f"train/{name}": value for name, value in guided.items() if _is_scalar(value)}
-        numbers |= {
-            "train/loss": distillation + regularizer,
-            "train/num_gaussians": num_gaussians,
-            "train/denoiser_evaluations_total": self._denoiser_evaluations,
-            **{f"seconds/{name}": seconds for name, seconds in self._timer.seconds().items()},
-        }
-        # Lightning averages what it logs, which integers do not take.
-        self.log_dict(
-            {name: value.detach() if isinstance(value, Tensor) else float(value) for name, value in numbers.items()}
-        )
-        self.progress.update(gaussians=num_gaussians, evaluations=self._denoiser_evaluations)
-        if self.true_global_step % self.trainer.log_every_n_steps == 0:
-            self.progress["loss"] = f"{float(distillation.detach()):.3g}"
-
-
-def _is_scalar(value: object) -> bool:
-    return isinstance(value, int | float) or (isinstance(value, Tensor) and value.numel() == 1)

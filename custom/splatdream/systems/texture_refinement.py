@@ -11,21 +11,21 @@ from ..cameras.random_streams import generator_for
 from ..export.contact_sheet import contact_sheet
 from ..export.images import write_png
 from ..export.video import write_mp4
-from ..gaussians.optimizer_groups import make_adam, set_learning_rates
-from ..guidance.guidance import Guidance
-from ..host import BaseLift3DSystem, find, register
+from ..gaussians.optimizer_groups import set_learning_rates
+from ..host import BaseLift3DSystem, register
 from ..texture.smoothness import total_variation
 from ..texture.texels import map_texels
 from ..texture.viewpoints import crop_cameras
+from .guided import GuidanceMixin
 from .mesh_exporter import MeshSaverMixin
 from .outputs import OutputsMixin
-from .stage_timer import StageTimer, peak_memory_bytes
+from .stage_timer import peak_memory_bytes
 
 _NUM_BEFORE_AFTER = 8
 
 
 @register("splatdream-texture-system")
-class TextureRefinementSystem(MeshSaverMixin, OutputsMixin, BaseLift3DSystem):
+class TextureRefinementSystem(GuidanceMixin, MeshSaverMixin, OutputsMixin, BaseLift3DSystem):
     """Render the mesh, ask the prior, pull the texture. The shape stays unless system.geometry.learn_vertices is set.
 
     Two ways of asking: score distillation (`splatdream-guidance` and every other guidance that returns `loss_*`), and
@@ -61,25 +61,9 @@ class TextureRefinementSystem(MeshSaverMixin, OutputsMixin, BaseLift3DSystem):
                 "or system.geometry.source to a PLY of Gaussians or a mesh file"
             )
         self.automatic_optimization = False
-        self._timer = StageTimer()
-        self._denoiser_evaluations = 0
-        self._restored_guidance: dict[str, object] | None = None
         self._before: Tensor | None = None
+        self._begin_guidance()
         self._begin_outputs()
-        if not hasattr(self, "progress"):
-            self.progress: dict[str, object] = {}
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        self.prompt_processor = find(self.cfg.prompt_processor_type)(self.cfg.prompt_processor)
-        self.guidance = find(self.cfg.guidance_type)(self.cfg.guidance)
-        self._prompts = self.prompt_processor()
-        optimizer = make_adam(self.geometry.params(), self.geometry.learning_rates(0, 0))
-        if isinstance(self.guidance, Guidance):
-            if self._restored_guidance is not None:
-                self.guidance.load_state_dict(self._restored_guidance)
-            for group in self.guidance.trainable_parameters():
-                optimizer.add_param_group(group)
-        return optimizer
 
     def on_fit_start(self) -> None:
         super().on_fit_start()
@@ -103,13 +87,7 @@ class TextureRefinementSystem(MeshSaverMixin, OutputsMixin, BaseLift3DSystem):
         with self._timer.stage("render"):
             rendered = self.renderer(**batch)
         with self._timer.stage("guidance"):
-            guided = self.guidance(
-                rendered["comp_rgb"],
-                self._prompts,
-                background_color=rendered["comp_rgb_bg"].detach().mean(dim=(1, 2)),
-                **batch,
-                rgb_as_latents=False,
-            )
+            guided = self._ask_guidance(rendered, batch)
         with self._timer.stage("backward"):
             loss = self._guidance_loss(guided)
             weight = self.C(self.cfg.loss.get("lambda_tv", 0.0))
@@ -123,25 +101,18 @@ class TextureRefinementSystem(MeshSaverMixin, OutputsMixin, BaseLift3DSystem):
             with torch.no_grad():
                 # Outside of what a file can hold there are no colors, only momentum.
                 self.geometry.texture.clamp_(0, 1)
-        self._report(guided, loss)
+        self._report(guided, loss, faces=len(self.geometry.faces))
 
     def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
-        checkpoint["splatdream"] = {
-            "guidance": self.guidance.state_dict() if isinstance(self.guidance, Guidance) else None,
-            "before": self._before,
-            "denoiser_evaluations": self._denoiser_evaluations,
-            "seconds_by_stage": self._timer.seconds(),
-        }
+        checkpoint["splatdream"] = self._guidance_checkpoint() | {"before": self._before}
 
     def on_load_checkpoint(self, checkpoint: dict[str, object]) -> None:
         super().on_load_checkpoint(checkpoint)
         state = checkpoint.get("splatdream")
         if state is None:
             return
-        self._restored_guidance = state["guidance"]
+        self._load_guidance_checkpoint(state)
         self._before = state["before"]
-        self._denoiser_evaluations = state["denoiser_evaluations"]
-        self._timer.load(state["seconds_by_stage"])
 
     def on_train_end(self) -> None:
         columns = [f"{360 * i // _NUM_BEFORE_AFTER}" for i in range(_NUM_BEFORE_AFTER)]
@@ -174,18 +145,6 @@ class TextureRefinementSystem(MeshSaverMixin, OutputsMixin, BaseLift3DSystem):
             return batch
         return crop_cameras(cameras, cameras.width / size, size, generator).to_batch()
 
-    def _guidance_loss(self, guided: dict[str, Tensor | float]) -> Tensor:
-        """The weighted sum of the guidance's losses; works with any guidance that returns `loss_*`."""
-        total = torch.zeros((), device=self.device)
-        for name, value in guided.items():
-            if not name.startswith("loss_"):
-                continue
-            weight = f"lambda_{name.removeprefix('loss_')}"
-            if weight not in self.cfg.loss:
-                raise ValueError(f"the guidance returns {name}; give it a weight: system.loss.{weight}")
-            total = total + self.C(self.cfg.loss[weight]) * value
-        return total
-
     @torch.no_grad()
     def _overview(self) -> Tensor:
         """[8, size, size, 3] the mesh from eight sides, the way the test views see it."""
@@ -202,25 +161,3 @@ class TextureRefinementSystem(MeshSaverMixin, OutputsMixin, BaseLift3DSystem):
         views = [self._render_view(cameras[i : i + 1].to_batch()).cpu() for i in range(len(cameras))]
         self.train(was_training)
         return torch.stack(views)
-
-    def _report(self, guided: dict[str, Tensor | float], loss: Tensor) -> None:
-        """Numbers for the loggers and the progress bar."""
-        self._denoiser_evaluations += int(guided.get("denoiser_evaluations", 0))
-        numbers = {f"train/{name}": _as_float(value) for name, value in guided.items() if _is_scalar(value)}
-        numbers |= {
-            "train/loss": _as_float(loss),
-            "train/denoiser_evaluations_total": self._denoiser_evaluations,
-            **{f"seconds/{name}": seconds for name, seconds in self._timer.seconds().items()},
-        }
-        self.log_dict(numbers)
-        self.progress.update(
-            faces=f"{len(self.geometry.faces):,}", loss=f"{_as_float(loss):.3g}", evaluations=self._denoiser_evaluations
-        )
-
-
-def _is_scalar(value: object) -> bool:
-    return isinstance(value, int | float) or (isinstance(value, Tensor) and value.numel() == 1)
-
-
-def _as_float(value: Tensor | float) -> float:
-    return float(value.detach()) if isinstance(value, Tensor) else float(value)
