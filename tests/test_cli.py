@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from PIL import Image
 from splatdream import playing
 from splatdream.cli import main
@@ -127,6 +128,27 @@ def test_the_playground_refuses_mistakes_in_one_sentence(options, sentence, tmp_
     (error,) = capsys.readouterr().err.splitlines()
     assert sentence in error
     assert not (tmp_path / "out.png").exists()
+
+
+def test_generate_goes_from_a_sentence_to_a_textured_mesh(tmp_path):
+    texture = OmegaConf.load(TINY.with_name("toybox-texture.yaml"))
+    small = {"target_faces": 300, "texture_size": 64, "bake_view_size": 48, "num_bake_views": 8}
+    texture.system.geometry.update(small)
+    texture.data.update({"width": [32], "height": [32], "eval_width": 32, "eval_height": 32, "num_test_views": 2})
+    texture.system.guidance.prior.size = 16
+    texture.trainer.update({"max_steps": 2, "val_check_interval": 2})
+    OmegaConf.save(texture, tmp_path / "texture.yaml")
+    command = ["generate", "an orange cat", "--config", str(TINY), "--texture-config", str(tmp_path / "texture.yaml")]
+    assert main([*command, "--folder", str(tmp_path / "out")]) == 0
+    results = tmp_path / "out" / "an_orange_cat"
+    assert list(results.glob("gaussians/run/save/it*-export/cloud.ply"))
+    assert list(results.glob("mesh/run/save/it2-export/mesh.glb"))
+    assert Image.open(results / "summary.png").height > 100
+
+
+def test_generate_refuses_a_prompt_that_the_prior_cannot_read(tmp_path, capsys):
+    assert main(["generate", "an orange unicorn", "--config", str(TINY), "--folder", str(tmp_path)]) == 1
+    assert "unicorn" in capsys.readouterr().err
 
 
 def test_a_variation_without_choice_is_refused(capsys):

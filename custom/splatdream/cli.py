@@ -12,6 +12,7 @@ examples:
   splatdream train --config configs/quickstart.yaml system.prompt_processor.prompt="a blue robot"
   splatdream export --config TRIAL/configs/parsed.yaml resume=TRIAL/ckpts/last.ckpt
   splatdream view outputs/quickstart/an_orange_cat@.../save/it600-export/cloud.ply
+  splatdream generate "a blue robot wearing a red hat"
   splatdream compare --config configs/janus-demo.yaml --vary system.guidance.prior.condition=view_blind,view_words
   splatdream compose "toybox:a red cube" "toybox:a blue sphere@0.9,0,0" --output scene.ply --picture scene.png
   splatdream playground --prompt "a blue robot" --methods sds csd ism --output playground.png
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError, ImportError, RuntimeError) as error:
         if args.verbose:
             traceback.print_exc()
         else:
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         verbs.add_parser(verb, help=f"{text} (the command line of launch.py)", add_help=False)
     _add_doctor(verbs)
     _add_view(verbs)
+    _add_generate(verbs)
     _add_compose(verbs)
     _add_compare(verbs)
     _add_playground(verbs)
@@ -90,6 +92,26 @@ def _add_view(verbs: argparse._SubParsersAction) -> None:
         from .viewer.serve import serve_asset
 
         serve_asset(args.path, args.port)
+        return 0
+
+    parser.set_defaults(run=run)
+
+
+def _add_generate(verbs: argparse._SubParsersAction) -> None:
+    parser = verbs.add_parser("generate", help="a sentence to Gaussians to a textured mesh, in one command")
+    parser.add_argument("prompt", help='e.g. "an orange cat"')
+    parser.add_argument("--folder", default="outputs/generate", help="results go there (default: outputs/generate)")
+    parser.add_argument("--config", metavar="YAML", help="of the first stage (default: the quickstart)")
+    parser.add_argument("--texture-config", metavar="YAML", help="of the second stage (default: toybox-texture)")
+    parser.add_argument("--seed", type=int, default=0)
+
+    def run(args: argparse.Namespace) -> int:
+        from .generating import generate
+        from .launching import main as launch
+
+        chosen = {"config": args.config, "texture_config": args.texture_config}
+        given = {name: value for name, value in chosen.items() if value is not None}
+        generate(launch, args.prompt, args.folder, seed=args.seed, **given)
         return 0
 
     parser.set_defaults(run=run)
@@ -158,6 +180,33 @@ def _add_playground(verbs: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=run)
 
 
+def _add_mesh_table(actions: argparse._SubParsersAction) -> None:
+    table = actions.add_parser("mesh-table", help="mesh every object, refine its texture and measure before and after")
+    table.add_argument("--config", default="configs/quickstart.yaml", metavar="YAML", help="of the first stage")
+    table.add_argument(
+        "--texture-configs",
+        nargs="*",
+        default=["distilled=configs/toybox-texture.yaml", "painted=configs/toybox-texture-denoise.yaml"],
+        metavar="NAME=YAML",
+        help="of the second stage, by the name that the table gives it",
+    )
+    table.add_argument("--folder", default="outputs/mesh-table", help="runs and results; a second call goes on there")
+    table.add_argument("--objects", nargs="*", metavar="NAME", help="default: all")
+    table.add_argument("--overrides", nargs="*", default=[], metavar="KEY=VALUE", help="of every second stage")
+    table.add_argument("--report", metavar="MD", help="write the table there, too")
+
+    def make_table(args: argparse.Namespace) -> int:
+        from .experiments.mesh_table import make_mesh_table
+        from .launching import main as launch
+
+        pairs = [pair.partition("=") for pair in args.texture_configs]
+        configs = {name: path for name, _, path in pairs}
+        make_mesh_table(launch, args.config, configs, args.folder, args.objects, args.report, args.overrides)
+        return 0
+
+    table.set_defaults(run=make_table)
+
+
 def _add_toybox(verbs: argparse._SubParsersAction) -> None:
     parser = verbs.add_parser("toybox", help="the small world for testing, teaching and benchmarking")
     actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
@@ -188,6 +237,7 @@ def _add_toybox(verbs: argparse._SubParsersAction) -> None:
         return 0
 
     table.set_defaults(run=make_table)
+    _add_mesh_table(actions)
     _add_toybox_train(actions)
     _add_toybox_score(actions)
 
