@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ..gaussians.rotations import quat_to_matrix
 from ..gaussians.spherical_harmonics import evaluate_sh
 from .signature import (
     ALPHA_THRESHOLD,
@@ -20,17 +21,6 @@ from .signature import (
     MIN_TRANSMITTANCE,
     check_arguments,
 )
-
-
-def rotation_matrices(quats: Float[Tensor, "N 4"]) -> Float[Tensor, "N 3 3"]:
-    """Rotation matrices of quaternions wxyz of any norm but zero."""
-    w, x, y, z = torch.nn.functional.normalize(quats, dim=-1).unbind(-1)
-    rows = [
-        1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
-        2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
-        2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
-    ]  # fmt: skip
-    return torch.stack(rows, dim=-1).reshape(-1, 3, 3)
 
 
 def project(
@@ -60,7 +50,7 @@ def project(
     zero = torch.zeros_like(z)
     jacobian = torch.stack([fx / z, zero, -fx * slope_x / z, zero, fy / z, -fy * slope_y / z], dim=-1)
     jacobian = jacobian.reshape(*z.shape, 2, 3)
-    axes = rotation_matrices(quats) * scales[:, None, :]  # column j: local axis j times its standard deviation
+    axes = quat_to_matrix(quats) * scales[:, None, :]  # column j: local axis j times its standard deviation
     half = torch.einsum("cnij,cjk,nkl->cnil", jacobian, rotation, axes)
     covariances = half @ half.transpose(-1, -2) + eps2d * torch.eye(2, dtype=means.dtype, device=means.device)
     return means2d, covariances, z
