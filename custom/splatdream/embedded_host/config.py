@@ -3,6 +3,7 @@
 The resolvers are those of threestudio, so that one YAML runs on both hosts.
 """
 
+import inspect
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,8 +34,9 @@ RESOLVERS: dict[str, Callable] = {
     "cmaxgt0orcmaxgt0": lambda a, b: largest(a) > 0 or largest(b) > 0,
     "not": lambda value: not value,
 }
-# omegaconf 2.4 renamed the function.
-_register_resolver = getattr(OmegaConf, "register_resolver", None) or OmegaConf.register_new_resolver
+# omegaconf 2.4 renamed the function; in 2.3 the new name is still that of a deprecated one, which cannot replace.
+_RENAMED = "replace" in inspect.signature(OmegaConf.register_resolver).parameters
+_register_resolver = OmegaConf.register_resolver if _RENAMED else OmegaConf.register_new_resolver
 for _name, _function in RESOLVERS.items():
     _register_resolver(_name, _function, replace=True)
 
