@@ -135,7 +135,7 @@ def _run_experiment(config: "DictConfig", args: argparse.Namespace, command: lis
     if not args.verbose:
         # Advice for other kinds of training: worker processes, logging intervals, folders that exist.
         warnings.filterwarnings("ignore", module="pytorch_lightning")
-    pl.seed_everything(config.seed, workers=True, verbose=False)
+    pl.seed_everything(config.seed, workers=True)
     checkpoint = load_checkpoint(config.resume) if config.resume else None
     data = find(config.data_type)(config.data)
     system = find(config.system_type)(config.system, resumed=checkpoint is not None)
