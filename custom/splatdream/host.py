@@ -1,8 +1,11 @@
 """The names of the host, whichever it is (host_choice.py). Every other file of the plugin takes them from here."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+import yaml
 
 from .host_choice import chosen_host
 
@@ -17,17 +20,35 @@ if HOST == "upstream":
         from threestudio.models.geometry.base import BaseGeometry
         from threestudio.models.materials.base import BaseMaterial
         from threestudio.models.renderers.base import Renderer
-        from threestudio.systems.base import BaseLift3DSystem, BaseSystem
+        from threestudio.systems.base import BaseLift3DSystem as _BaseLift3DSystem
+        from threestudio.systems.base import BaseSystem
         from threestudio.systems.utils import parse_optimizer as _parse_optimizer
         from threestudio.systems.utils import parse_scheduler
         from threestudio.utils.base import BaseModule, BaseObject, Updateable
         from threestudio.utils.config import config_to_primitive, parse_structured
-        from threestudio.utils.misc import C, load_module_weights
+        from threestudio.utils.misc import C, find_last_path, load_module_weights
     except Exception as error:
         raise ImportError(
             f"threestudio is installed but cannot be imported ({type(error).__name__}: {error}); "
             "repair it, or set SPLATDREAM_HOST=embedded"
         ) from error
+
+    class BaseLift3DSystem(_BaseLift3DSystem):
+        """threestudio's, which can also start from a checkpoint of another system.
+
+        threestudio reads the configuration of that system with the Config of this one, and so refuses what only the
+        other knows.
+        """
+
+        def configure(self) -> None:
+            checkpoint = find_last_path(self.cfg.geometry_convert_from)
+            if checkpoint and not self.cfg.weights and not self.resumed:
+                previous = yaml.safe_load((Path(checkpoint).parent.parent / "configs" / "parsed.yaml").read_text())
+                self.Config = find(previous["system_type"]).Config
+            try:
+                super().configure()
+            finally:
+                self.__dict__.pop("Config", None)
 
     def parse_optimizer(config: Mapping, model: Any) -> Any:
         """threestudio's, given plain values: an omegaconf list in a parameter group makes checkpoints unreadable."""
