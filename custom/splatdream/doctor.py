@@ -33,6 +33,11 @@ FEATURES = (
         "Stable Diffusion and MVDream", ("diffusers", "transformers"), "pip install diffusers transformers accelerate"
     ),
     Feature("variational score distillation", ("peft",), "pip install peft"),
+    Feature(
+        "meshes and textures",
+        ("skimage", "fast_simplification", "xatlas", "embreex", "trimesh"),
+        "pip install scikit-image fast-simplification xatlas embreex trimesh",
+    ),
     Feature("plots", ("matplotlib",), "pip install 'splatdream[report]'"),
     Feature("many runs at once", ("ray",), "pip install 'splatdream[ray]'"),
 )

@@ -1,5 +1,6 @@
 """`splatdream generate`: from a sentence to a textured mesh, both stages in one command."""
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -7,7 +8,6 @@ import numpy as np
 from PIL import Image
 
 from .atomic_file import atomic_path
-from .embedded_host.config import as_file_name
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -32,7 +32,7 @@ def generate(
     Raises:
         RuntimeError: a stage failed; what the first one made is kept.
     """
-    root = Path(folder) / as_file_name(prompt.replace(" ", "_"))
+    root = Path(folder) / re.sub(r"\W+", "_", prompt).strip("_")
     shared = [f"exp_root_dir={root}", "use_timestamp=false", f"seed={seed}", f"system.prompt_processor.prompt={prompt}"]
     gaussians, mesh = (_trial(root, name) for name in ("gaussians", "mesh"))
     _run(launch, ["--config", config, "--train", *shared, "name=gaussians", "tag=run"], gaussians)
