@@ -148,6 +148,7 @@ def test_regularizers_change_the_cloud_but_not_what_densification_sees(tmp_path)
         (("data.views_per_group=3",), "batch_size 2 must be a positive multiple of data.views_per_group 3"),
         (("resume=/nowhere/last.ckpt",), "there is no checkpoint '/nowhere/last.ckpt'"),
         (("system.exporter.formats=[ply,fbx]",), "fbx"),
+        (("system.optimizer.name=SGD",), "system.optimizer is not read"),
     ],
 )
 def test_a_mistake_gets_one_sentence_and_leaves_nothing_behind(tmp_path, capsys, overrides, sentence):

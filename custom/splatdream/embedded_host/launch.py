@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 EXAMPLES = """
 overrides change any key of the YAML; quote what the shell would read:
-  system.prompt_processor.prompt="an orange cat"   trainer.max_steps=800   data.elevation_range=[-10,60]
-  system.optimizer.params[geometry.means].lr=0.01  (brackets where a key contains dots)
+  system.prompt_processor.prompt="an orange cat"   trainer.max_steps=800   data.elevation_range_deg=[-10,60]
+  system.geometry.position_lr=[0,0.005,0.0005,600]  (a schedule: start step, start, end, end step)
 
 examples:
   python launch.py --config configs/tiny.yaml --train

@@ -15,6 +15,9 @@ class GuidanceMixin:
     """For a system whose `geometry` has `params()` and `learning_rates(epoch, step)`."""
 
     def _begin_guidance(self) -> None:
+        for key in ("optimizer", "scheduler"):
+            if self.cfg[key]:
+                raise ValueError(f"system.{key} is not read: learning rates and their schedules are in system.geometry")
         self._timer = StageTimer()
         self._denoiser_evaluations = 0
         self._restored_guidance: dict[str, object] | None = None
