@@ -3,8 +3,7 @@ import subprocess
 import numpy as np
 import pytest
 import torch
-from PIL import Image
-from splatdream.export.video import write_gif, write_mp4
+from splatdream.export.video import write_mp4
 
 imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg")
 
@@ -97,17 +96,6 @@ def test_a_browser_finds_the_index_at_the_front(tmp_path):
     write_mp4(tmp_path / "turn.mp4", [torch.zeros(16, 16, 3)] * 3)
     content = (tmp_path / "turn.mp4").read_bytes()
     assert 0 < content.index(b"moov") < content.index(b"mdat")
-
-
-def test_a_gif_repeats_and_keeps_its_frames(tmp_path):
-    frames = (_colors(i).expand(15, 17, 3) for i in range(4))
-    assert write_gif(tmp_path / "turn.gif", frames, fps=10) == 4
-    with Image.open(tmp_path / "turn.gif") as gif:
-        assert (gif.n_frames, gif.size, gif.info["loop"], gif.info["duration"]) == (4, (17, 15), 0, 100)
-        for index in range(4):
-            gif.seek(index)
-            color = np.asarray(gif.convert("RGB"), dtype=np.float32).mean((0, 1)) / 255
-            np.testing.assert_allclose(color, _colors(index), atol=0.02)
 
 
 def test_the_color_matrix_is_written_into_the_stream(tmp_path):

@@ -6,7 +6,8 @@ from splatdream.cameras.batch import orbit_cameras
 from splatdream.prompts.directions import ViewDirection, ViewThresholds, classify_views
 from splatdream.prompts.library import resolve_prompt
 from splatdream.prompts.view_prompts import from_upstream, make_view_prompts
-from splatdream.prompts.wording import STYLES, describe_view, split_view
+from splatdream.prompts.wording import STYLES, describe_view
+from splatdream.toybox.vocabulary import parse_caption
 
 SIDE, FRONT, BACK, OVERHEAD = ViewDirection.SIDE, ViewDirection.FRONT, ViewDirection.BACK, ViewDirection.OVERHEAD
 
@@ -42,12 +43,13 @@ def test_thresholds_can_be_moved():
 
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("direction", ViewDirection)
-def test_a_worded_view_reads_back(style, direction):
-    assert split_view(describe_view("an orange cat", direction, style)) == ("an orange cat", direction)
+def test_the_toybox_reads_a_worded_view_back(style, direction):
+    caption = parse_caption(describe_view("an orange cat", direction, style))
+    assert (str(caption.without_view), caption.view_word) == ("an orange cat", direction.name.lower())
 
 
 def test_a_bare_prompt_names_no_view():
-    assert split_view("an orange cat") == ("an orange cat", None)
+    assert parse_caption("an orange cat").view_word is None
 
 
 def test_an_unknown_wording_is_refused_with_the_choices():

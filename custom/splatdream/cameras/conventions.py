@@ -55,12 +55,6 @@ def opengl_to_opencv_viewmats(c2w: Float[Tensor, "B 4 4"]) -> Float[Tensor, "B 4
     return torch.linalg.inv(c2w @ flip)
 
 
-def opencv_viewmats_to_opengl(viewmats: Float[Tensor, "B 4 4"]) -> Float[Tensor, "B 4 4"]:
-    """The inverse of `opengl_to_opencv_viewmats`."""
-    flip = torch.diag(torch.tensor(_FLIP_Y_AND_Z, dtype=viewmats.dtype, device=viewmats.device))
-    return torch.linalg.inv(viewmats) @ flip
-
-
 def intrinsics(fovy_rad: Float[Tensor, "B"], width: int, height: int) -> Float[Tensor, "B 3 3"]:
     """Pinhole matrices in pixels: square pixels, principal point in the middle of the image."""
     focal = 0.5 * height / torch.tan(0.5 * fovy_rad)

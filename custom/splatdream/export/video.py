@@ -1,6 +1,6 @@
-"""Frames as a video that browsers play (MP4), or as an animated GIF where a page shows pictures only.
+"""Frames as a video that browsers play (MP4).
 
-Both take the frames one by one, so a long turntable needs the memory of a few frames.
+The frames are taken one by one, so a long turntable needs the memory of a few frames.
 """
 
 import subprocess
@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from PIL import Image
 from torch import Tensor
 
 from ..atomic_file import atomic_path
@@ -61,42 +60,6 @@ def write_mp4(path: str | Path, frames: Iterable[Frame], fps: float = 30.0, crf:
     ]
     with atomic_path(path) as temporary:
         return _encode([*command, str(temporary.resolve())], chain([first], pixels))
-
-
-def write_gif(path: str | Path, frames: Iterable[Frame], fps: float = 20.0) -> int:
-    """Writes an animated GIF that repeats for ever, whole or not at all, and returns the number of frames.
-
-    Args:
-        path: the file.
-        frames: RGB in [0, 1], all of one size; may be a generator.
-        fps: frames a second; GIF counts in 10 ms, and browsers slow down what is faster than 50.
-
-    Raises:
-        ValueError: as `write_mp4`.
-        OSError: the file cannot be written.
-    """
-    count = 0
-
-    def palette_images() -> Iterator[Image.Image]:
-        nonlocal count
-        for pixels in _of_one_size(frames):
-            count += 1
-            yield Image.fromarray(pixels).quantize(dither=Image.Dither.NONE)
-
-    images = palette_images()
-    first = next(images, None)
-    if first is None:
-        raise ValueError("an animation needs at least one frame, got none")
-    with atomic_path(path) as temporary:
-        first.save(
-            temporary,
-            format="GIF",
-            save_all=True,
-            append_images=images,
-            duration=max(20, 10 * round(100 / fps)),
-            loop=0,
-        )
-    return count
 
 
 def _encode(command: list[str], frames: Iterable[Pixels]) -> int:

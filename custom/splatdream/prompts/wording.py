@@ -29,13 +29,3 @@ def describe_view(prompt: str, direction: ViewDirection, style: str = "suffix") 
     if style not in STYLES:
         raise ValueError(f"view wording {style!r} is unknown; choose one of {', '.join(STYLES)}")
     return STYLES[style][direction].format(prompt=prompt)
-
-
-def split_view(text: str) -> tuple[str, ViewDirection | None]:
-    """The prompt and the direction of a text that `describe_view` made; direction None when it names no view."""
-    for phrases in STYLES.values():
-        for direction, phrase in phrases.items():
-            before, after = phrase.split("{prompt}")
-            if text.startswith(before) and text.endswith(after) and len(text) > len(before) + len(after):
-                return text[len(before) : len(text) - len(after)], direction
-    return text, None
