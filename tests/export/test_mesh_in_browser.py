@@ -4,24 +4,17 @@ import functools
 import http.server
 import shutil
 import subprocess
-import sys
 import threading
-from pathlib import Path
 
 import pytest
 import torch
 
 pytest.importorskip("embreex")
-sys.path.insert(0, str(Path(__file__).parents[1] / "meshing"))
-
-from analytic import cube
+from colored_cube import colored_cube
 from splatdream.cameras.batch import orbit_cameras
 from splatdream.export.mesh_files import write_glb
-from splatdream.meshing.mesh import Mesh
-from splatdream.texture.material import Material
 from splatdream.texture.mesh_rendering import paint, rasterize
 from splatdream.texture.ray_casting import ray_caster
-from splatdream.texture.textured_mesh import TexturedMesh, UvLayout
 
 SIZE = 160
 THREE = "three@0.170.0"
@@ -45,20 +38,6 @@ new GLTFLoader().load("thing.glb", (gltf) => {
   document.documentElement.dataset.state = "drawn";
 });
 </script></body></html>"""
-
-
-def colored_cube() -> TexturedMesh:
-    """Each side has its own half-tone gradient, in a chart of its own."""
-    mesh = Mesh(1.2 * cube().vertices - 0.6, cube().faces)
-    uvs, uv_faces = [], []
-    for side in range(6):
-        left, bottom = (side % 3) / 3, (side // 3) / 2
-        uvs += [[left + 0.02 + x * 0.29, bottom + 0.02 + y * 0.46] for x, y in ((0, 0), (1, 0), (1, 1), (0, 1))]
-        first = 4 * side
-        uv_faces += [[first, first + 1, first + 2], [first, first + 2, first + 3]]
-    rows, columns = torch.meshgrid(torch.linspace(0, 1, 96), torch.linspace(0, 1, 96), indexing="ij")
-    texture = torch.stack([rows, columns, 0.5 + 0.4 * torch.sin(9 * rows)], dim=-1)
-    return TexturedMesh(mesh, UvLayout(torch.tensor(uvs), torch.tensor(uv_faces)), texture, Material(is_unlit=True))
 
 
 @pytest.mark.node

@@ -17,7 +17,7 @@ from torch import Tensor
 from ..atomic_file import atomic_path
 from ..meshing.mesh import Mesh, check_mesh, is_degenerate, without_faces
 from ..texture.material import Material
-from ..texture.textured_mesh import TexturedMesh, UvLayout
+from ..texture.textured_mesh import TexturedMesh, UvLayout, joint_corners
 from .images import to_uint8
 
 SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".stl", ".off")
@@ -137,8 +137,7 @@ def _split(
 ) -> tuple[Float[np.ndarray, "W 3"], Float[np.ndarray, "W 3"], Float[np.ndarray, "W 2"], Int[np.ndarray, "F 3"]]:
     """Positions, normals, UVs and faces with one index for all three, in the file's axes."""
     mesh, layout = textured.mesh, textured.layout
-    pairs = torch.stack([mesh.faces, layout.uv_faces], dim=-1).reshape(-1, 2)
-    pairs, which = torch.unique(pairs, dim=0, return_inverse=True)
+    pairs, faces = joint_corners(textured)
     normals = mesh.vertex_normals
     # glTF wants unit length, also where all faces round a vertex cancel out.
     normals = torch.where(normals.norm(dim=1, keepdim=True) > 0.5, normals, normals.new_tensor([0.0, 0.0, 1.0]))
@@ -146,7 +145,7 @@ def _split(
         _array(mesh.vertices[pairs[:, 0]])[:, _WORLD_TO_FILE],
         _array(normals[pairs[:, 0]])[:, _WORLD_TO_FILE],
         _array(layout.uvs[pairs[:, 1]]),
-        which.reshape(-1, 3).cpu().numpy(),
+        _array(faces),
     )
 
 

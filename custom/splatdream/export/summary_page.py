@@ -8,7 +8,8 @@ from torch import Tensor
 
 from ..gaussians.cloud import GaussianCloud
 from .images import png_bytes
-from .viewer_page import FRONT_VIEW, ViewerCamera, viewer_html
+from .model_page import FRONT_VIEW, ViewerCamera
+from .viewer_page import viewer_html
 from .web_page import escaped, filled_page, web_text
 
 

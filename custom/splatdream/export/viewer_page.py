@@ -1,14 +1,11 @@
-"""One HTML file that shows a cloud of Gaussians in a browser: no server, no network, opened by a double click.
+"""A page that shows a cloud of Gaussians in a browser.
 
-The page draws with the projection and compositing of our rasterizers (web/splat.vert, web/splat.frag). Its rows, of 32
-bytes and 16 more for every four spherical-harmonics coefficients above degree 0, go to the graphics card as they are.
+It draws with the projection and compositing of our rasterizers (web/splat.vert, web/splat.frag). Its rows, of 32 bytes
+and 16 more for every four spherical-harmonics coefficients above degree 0, go to the graphics card as they are.
 
 N Gaussians.
 """
 
-import base64
-import json
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -21,28 +18,31 @@ from ..atomic_file import write_text
 from ..gaussians.cloud import GaussianCloud
 from ..gaussians.rotations import quat_to_matrix
 from ..gaussians.spherical_harmonics import sh0_to_rgb
-from .web_page import escaped, filled_page, web_text
+from .model_page import FRONT_VIEW, PageModel, ViewerCamera, page_html
 
 _ALPHA_THRESHOLD = 1 / 255
 _SH_STEPS = 511
 
 
-@dataclass(frozen=True)
-class ViewerCamera:
-    """Where the first view looks from: at the origin, upright."""
+def gaussian_model(cloud: GaussianCloud) -> PageModel:
+    """The cloud for a page; Gaussians that are too faint to be seen are left out.
 
-    azimuth_deg: float = 0.0
-    """0 is the front."""
-    elevation_deg: float = 15.0
-    """Above zero is from above."""
-    distance: float = 2.5
-    """World units."""
-    fovy_deg: float = 49.1
-    """Field of view of the shorter side of the window."""
-
-
-FRONT_VIEW = ViewerCamera()
-"""The front, from slightly above."""
+    Raises:
+        ValueError: a value of the cloud is NaN or infinite.
+    """
+    rows, sh_scale = _packed_rows(cloud)
+    return PageModel(
+        kind="gaussians",
+        label="Gaussians",
+        facts=f"{len(cloud):,} Gaussians",
+        data={"rows": rows.tobytes()},
+        settings={
+            "rows": len(rows),
+            "row_bytes": rows.shape[1],
+            "sh_degree": cloud.sh_degree,
+            "sh_scale": sh_scale,
+        },
+    )
 
 
 def viewer_html(
@@ -51,38 +51,12 @@ def viewer_html(
     camera: ViewerCamera = FRONT_VIEW,
     background: Literal["white", "gray", "black"] = "white",
 ) -> str:
-    """A page to turn the cloud round with mouse, fingers or keys; it asks the network for nothing.
-
-    Args:
-        cloud: what to show.
-        title: shown as text, whatever it contains; for a generated asset its prompt.
-        camera: the first view, to which "Reset view" returns.
-        background: the first of the three that a button goes through.
+    """`page_html` of the cloud alone.
 
     Raises:
         ValueError: a value of the cloud is NaN or infinite.
     """
-    rows, sh_scale = _packed_rows(cloud)
-    scene = {
-        "rows": len(rows),
-        "row_bytes": rows.shape[1],
-        "sh_degree": cloud.sh_degree,
-        "sh_scale": sh_scale,
-        "camera": {**asdict(camera), "target": [0.0, 0.0, 0.0]},
-        "background": background,
-    }
-    parts = {
-        "title": escaped(title),
-        "count": f"{len(cloud):,}",
-        # Inside a script element "</script" would end it, whatever quotes are around.
-        "scene": json.dumps(scene).replace("<", "\\u003c"),
-        "css": web_text("viewer.css"),
-        "vertex_shader": web_text("splat.vert"),
-        "fragment_shader": web_text("splat.frag"),
-        "javascript": web_text("viewer.js"),
-        "gaussians": base64.b64encode(rows.tobytes()).decode("ascii"),
-    }
-    return filled_page("viewer.html", parts)
+    return page_html([gaussian_model(cloud)], title, camera, background)
 
 
 def write_viewer_html(path: str | Path, cloud: GaussianCloud, title: str, camera: ViewerCamera = FRONT_VIEW) -> None:

@@ -1,6 +1,6 @@
 """TexturedMesh: a mesh, its places in the texture, the texture and the material.
 
-F faces, T places in the texture (a vertex on a chart's border has several).
+F faces, T places in the texture (a vertex on a chart's border has several), W pairs of a vertex and one of its places.
 """
 
 from dataclasses import dataclass, field, replace
@@ -43,6 +43,13 @@ class TexturedMesh:
 
     def to(self, device: torch.device | str) -> "TexturedMesh":
         return replace(self, mesh=self.mesh.to(device), layout=self.layout.to(device), texture=self.texture.to(device))
+
+
+def joint_corners(textured: TexturedMesh) -> tuple[Int[Tensor, "W 2"], Int[Tensor, "F 3"]]:
+    """For files with one index a corner: the (vertex, place) pairs that occur, and the faces as rows of them."""
+    pairs = torch.stack([textured.mesh.faces, textured.layout.uv_faces], dim=-1).reshape(-1, 2)
+    pairs, which = torch.unique(pairs, dim=0, return_inverse=True)
+    return pairs, which.reshape(-1, 3)
 
 
 def sample_texture(texture: Float[Tensor, "H W C"], uvs: Float[Tensor, "N 2"]) -> Float[Tensor, "N C"]:

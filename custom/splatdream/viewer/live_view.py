@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable
 
-from ..export.viewer_page import FRONT_VIEW, ViewerCamera
+from ..export.model_page import FRONT_VIEW, ViewerCamera
 from ..gaussians.cloud import GaussianCloud
 from ..gaussians.rotations import quat_to_matrix
 from ..gaussians.spherical_harmonics import sh0_to_rgb
