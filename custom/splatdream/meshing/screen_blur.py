@@ -28,5 +28,7 @@ def with_screen_blur(cloud: GaussianCloud, pixel: float) -> GaussianCloud:
     """
     if pixel < 0:
         raise ValueError(f"the size of a pixel must not be negative, got {pixel}")
+    if pixel == 0:
+        return cloud
     variances = cloud.scales.square() + SCREEN_VARIANCE_PX2 * pixel**2
     return replace(cloud, log_scales=0.5 * torch.log(variances))

@@ -10,6 +10,7 @@ from ..export.saving import GaussianSaverMixin
 from ..export.video import write_mp4
 from ..guidance.guidance import Guidance
 from ..host import HOST, Exporter, config_to_primitive, find
+from ..meshing.screen_blur import with_screen_blur
 from .run_manifest import make_manifest
 
 _CONTACT_SHEET_AZIMUTHS = 8
@@ -48,7 +49,9 @@ class OutputsMixin(GaussianSaverMixin):
         write_png(self.get_save_path(f"{name}-contact-sheet.png"), sheet)
         cloud = self.geometry.cloud().detach().to("cpu")
         facts = {"steps": str(self.true_global_step), "Gaussians": f"{len(cloud):,}"} | self._run_facts()
-        self.save_summary(f"{name}.html", cloud, self._title(), sheet, turntable, facts)
+        # The page's viewer draws what the exporter's does.
+        blurred = with_screen_blur(cloud, self.cfg.exporter.get("trained_pixel", 0.0))
+        self.save_summary(f"{name}.html", blurred, self._title(), sheet, turntable, facts)
 
     def predict_step(self, batch: dict[str, Tensor | int], batch_idx: int) -> None:
         self._last_view = batch
