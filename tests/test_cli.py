@@ -143,6 +143,9 @@ def test_generate_goes_from_a_sentence_to_a_textured_mesh(tmp_path):
     results = tmp_path / "out" / "an_orange_cat"
     assert list(results.glob("gaussians/run/save/it*-export/cloud.ply"))
     assert list(results.glob("mesh/run/save/it2-export/mesh.glb"))
+    assert 'title="M"' not in (next(results.glob("mesh/run/save/it2-export/mesh.html"))).read_text()
+    page = (results / "viewer.html").read_text()
+    assert all(f"data-{part}" in page for part in ("0-texture", "1-rows")) and "an orange cat" in page
     assert Image.open(results / "summary.png").height > 100
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .atomic_file import atomic_path
+from .atomic_file import atomic_path, write_text
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -26,7 +26,7 @@ def generate(
 
     Args:
         launch: runs one launch command line and returns its exit code.
-        folder: results go to `folder/<prompt>/`: gaussians/, mesh/ and summary.png.
+        folder: results go to `folder/<prompt>/`: gaussians/, mesh/, viewer.html with both, and summary.png.
         config: of the first stage; texture_config: of the second.
 
     Raises:
@@ -38,11 +38,14 @@ def generate(
     _run(launch, ["--config", config, "--train", *shared, "name=gaussians", "tag=run"], gaussians)
     checkpoint = f"system.geometry_convert_from={gaussians}/ckpts/last.ckpt"
     _run(launch, ["--config", texture_config, "--train", *shared, "name=mesh", "tag=run", checkpoint], mesh)
+    cloud, glb = _newest(gaussians, "*-export/cloud.ply"), _newest(mesh, "*-export/mesh.glb")
+    page = write_text(root / "viewer.html", _page(cloud, glb, prompt, _trained_pixel(mesh)))
     picture = root / "summary.png"
     _stack([_newest(gaussians, "*-test-contact-sheet.png"), mesh / "save" / "before-after.png"], picture)
-    print(f"gaussians  {_newest(gaussians, '*-export/cloud.ply')}")
-    print(f"page       {_newest(gaussians, '*-test.html')}")
-    print(f"mesh       {_newest(mesh, '*-export/mesh.glb')}")
+    print(f"gaussians  {cloud}")
+    print(f"mesh       {glb}")
+    print(f"viewer     {page}")
+    print(f"report     {_newest(gaussians, '*-test.html')}")
     print(f"picture    {picture}")
     return picture
 
@@ -59,6 +62,27 @@ def _run(launch: Launch, arguments: Sequence[str], trial: Path) -> None:
 def _newest(trial: Path, pattern: str) -> Path:
     """The result of the last step; results carry their step in their name."""
     return max((trial / "save").glob(pattern), key=lambda path: path.stat().st_mtime)
+
+
+def _trained_pixel(trial: Path) -> float:
+    """What the second stage took the Gaussians' blur for, world units."""
+    from omegaconf import OmegaConf
+
+    return float(OmegaConf.load(trial / "configs" / "parsed.yaml").system.geometry.get("trained_pixel", 0.0))
+
+
+def _page(cloud: Path, glb: Path, prompt: str, trained_pixel: float) -> str:
+    """One page that switches between the mesh and the Gaussians, from the files that others will open."""
+    from .export.mesh_files import read_mesh
+    from .export.mesh_page import mesh_model
+    from .export.model_page import page_html
+    from .export.viewer_page import gaussian_model
+    from .gaussians.ply import read_ply
+    from .meshing.screen_blur import with_screen_blur
+
+    mesh, textured = read_mesh(glb)
+    gaussians = with_screen_blur(read_ply(cloud), trained_pixel)
+    return page_html([mesh_model(textured or mesh), gaussian_model(gaussians)], prompt)
 
 
 def _stack(pictures: Sequence[Path], target: Path) -> None:

@@ -84,6 +84,7 @@ def test_a_ply_becomes_a_refined_textured_mesh_with_pictures(finished_run):
         "it6-test.mp4",
         "it6-export/mesh.glb",
         "it6-export/mesh.obj",
+        "it6-export/mesh.html",
     ):
         assert (save / name).stat().st_size > 0, name
     report = json.loads((save / "mesh.json").read_text())

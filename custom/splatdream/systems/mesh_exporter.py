@@ -4,11 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..export.mesh_files import write_glb, write_obj
+from ..export.mesh_page import write_mesh_viewer_html
 from ..host import Exporter, ExporterOutput, register
 from ..texture.finishing import finished
 from ..texture.textured_mesh import TexturedMesh
 
-_SAVE_TYPES = {"glb": "glb", "obj": "textured_obj"}
+_SAVE_TYPES = {"glb": "glb", "obj": "textured_obj", "html": "mesh_html"}
 """By format. threestudio has a `save_obj` of its own, with other arguments."""
 
 
@@ -18,10 +19,12 @@ class MeshExporter(Exporter):
 
     @dataclass
     class Config(Exporter.Config):
-        formats: list[str] = field(default_factory=lambda: ["glb", "obj"])
-        """Files to write: glb, obj (with its mtl and png)."""
+        formats: list[str] = field(default_factory=lambda: ["glb", "obj", "html"])
+        """Files to write: glb, obj (with its mtl and png), html (a page that turns the mesh round in a browser)."""
         name: str = "mesh"
         """Of the files, without suffix."""
+        title: str = "Textured mesh"
+        """Heading of the html page; write ${system.prompt_processor.prompt} for the prompt."""
 
     cfg: Config
 
@@ -29,15 +32,20 @@ class MeshExporter(Exporter):
         super().configure(*parts, **named_parts)
         unknown = [name for name in self.cfg.formats if name not in _SAVE_TYPES]
         if unknown:
-            raise ValueError(f"system.exporter.formats has {', '.join(unknown)}; the formats are glb and obj")
+            raise ValueError(
+                f"system.exporter.formats has {', '.join(unknown)}; the formats are {', '.join(_SAVE_TYPES)}"
+            )
 
     def __call__(self) -> list[ExporterOutput]:
         """One output for each format; the charts' surroundings are filled in and their borders closed."""
         textured = finished(self.geometry.textured_mesh().to("cpu"))
-        return [
-            ExporterOutput(f"{self.cfg.name}.{name}", _SAVE_TYPES[name], {"textured": textured})
-            for name in self.cfg.formats
-        ]
+        outputs = []
+        for name in self.cfg.formats:
+            params: dict[str, object] = {"textured": textured}
+            if name == "html":
+                params["title"] = self.cfg.title
+            outputs.append(ExporterOutput(f"{self.cfg.name}.{name}", _SAVE_TYPES[name], params))
+        return outputs
 
 
 class MeshSaverMixin:
@@ -52,3 +60,9 @@ class MeshSaverMixin:
     def save_textured_obj(self, filename: str, textured: TexturedMesh) -> str:
         """OBJ, and beside it the MTL and the PNG."""
         return str(write_obj(self.get_save_path(filename), textured)[0])
+
+    def save_mesh_html(self, filename: str, textured: TexturedMesh, title: str) -> str:
+        """One page to turn the mesh round in a browser."""
+        path = self.get_save_path(filename)
+        write_mesh_viewer_html(path, textured, title)
+        return path
