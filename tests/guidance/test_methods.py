@@ -368,6 +368,6 @@ def test_options_are_named_and_unknown_ones_refused():
     assert default_options(METHODS["vsd"]) == {"camera_guidance_scale": 1.0}
     assert default_options(METHODS["sds"]) == {}
     with pytest.raises(ValueError, match="intervall is no option of ism; its options are interval, inversion_interval"):
-        check_options("ism", ["intervall"])
+        check_options("ism", {"intervall": 1})
     with pytest.raises(ValueError, match="eta is no option of sds; it has none"):
-        check_options("sds", ["eta"])
+        check_options("sds", {"eta": 0.3})

@@ -3,10 +3,13 @@
 B views.
 """
 
+from typing import Annotated
+
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from .denoiser import Denoiser, Text
+from .option_range import OptionRange
 
 
 def csd_gradient(
@@ -15,7 +18,7 @@ def csd_gradient(
     timesteps: Int[Tensor, "B"],
     noise: Float[Tensor, "B ..."],
     *,
-    negative_weight: float = 1.0,
+    negative_weight: Annotated[float, OptionRange(0, 1)] = 1.0,
 ) -> Float[Tensor, "B ..."]:
     """[e(y) - e(empty)] - v [e(negative) - e(empty)], e being predictions at a_t x + s_t eps: guidance alone.
 

@@ -3,10 +3,13 @@
 B views.
 """
 
+from typing import Annotated
+
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from .denoiser import Denoiser
+from .option_range import OptionRange
 from .particle_score import ParticleScore
 from .vsd import vsd_gradient
 
@@ -17,7 +20,7 @@ def esd_gradient(
     timesteps: Int[Tensor, "B"],
     noise: Float[Tensor, "B ..."],
     *,
-    camera_guidance_scale: float = 0.5,
+    camera_guidance_scale: Annotated[float, OptionRange(0)] = 0.5,
     particles: ParticleScore,
 ) -> Float[Tensor, "B ..."]:
     """VSD whose own score half forgets the camera, so that views that look alike are driven apart.

@@ -13,11 +13,12 @@ from ..host import BaseObject, C, find, register
 from ..priors.base import Condition, Views
 from ..prompts.view_prompts import ViewPrompts, from_upstream
 from .clipping import clip_gradient
+from .config_checks import ANYWHERE, check_config
 from .denoiser import Denoiser, EvaluationCounter
 from .distillation_loss import distillation_loss
 from .gradient_scale import GradientScale
 from .lora import LoraParticles, LoraScore
-from .methods import check_options, default_options, guidance_method, needs
+from .methods import default_options, guidance_method, needs
 from .timesteps import annealed_timestep, sample_timesteps, timestep_range
 from .weighting import timestep_weights
 
@@ -71,13 +72,8 @@ class Guidance(BaseObject):
     cfg: Config
 
     def configure(self) -> None:
+        check_config(self.cfg, C)
         self._method = guidance_method(self.cfg.method)
-        check_options(self.cfg.method, self.cfg.method_options)
-        if self.cfg.timestep_sampling != "uniform" and self.cfg.annealing_steps < 1:
-            raise ValueError(
-                f"guidance.timestep_sampling {self.cfg.timestep_sampling} follows the run; "
-                "set guidance.annealing_steps, e.g. to ${trainer.max_steps}"
-            )
         self._prior = find(self.cfg.prior_type)(self.cfg.prior)()
         self._encoded: tuple[ViewPrompts, Condition] | None = None
         self.gradient_scale = GradientScale(num_steps=self.cfg.gradient_scale_steps)
@@ -201,7 +197,7 @@ class Guidance(BaseObject):
 
     def _draw(self, latents: Tensor, first: int, last: int) -> tuple[Tensor, Tensor]:
         """Timesteps and noise of this step."""
-        if self.cfg.timestep_sampling == "uniform":
+        if self.cfg.timestep_sampling == ANYWHERE:
             timesteps = sample_timesteps(
                 first,
                 last,

@@ -3,11 +3,14 @@
 B views.
 """
 
+from typing import Annotated
+
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from .ddim_inversion import ddim_step, inversion_levels, invert
 from .denoiser import Denoiser, Text
+from .option_range import OptionRange
 
 
 def ism_gradient(
@@ -16,8 +19,8 @@ def ism_gradient(
     timesteps: Int[Tensor, "B"],
     noise: Float[Tensor, "B ..."],
     *,
-    interval: float = 50,
-    inversion_interval: float = 200,
+    interval: Annotated[float, OptionRange(1, 999, "at 0 the two predictions differ by guidance alone")] = 50,
+    inversion_interval: Annotated[float, OptionRange(1)] = 200,
 ) -> Float[Tensor, "B ..."]:
     """e^s(x_t; y, t) - e(x_r; empty, r): x_r by DDIM inversion of the image, x_t one more step up, r = t - interval.
 

@@ -6,7 +6,9 @@ run makes.
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Mapping
+from typing import get_args
 
 from torch import Tensor
 
@@ -14,6 +16,7 @@ from .csd import csd_gradient
 from .esd import esd_gradient
 from .ism import ism_gradient
 from .nfsd import nfsd_gradient
+from .option_range import OptionRange, check_range
 from .sdi import sdi_gradient
 from .sds import sds_gradient
 from .sjc import sjc_gradient
@@ -35,6 +38,7 @@ METHODS: Mapping[str, GuidanceMethod] = {
 }
 
 _SUPPLIED = ("generator", "particles")
+_ANY_NUMBER = OptionRange(-math.inf)
 
 
 def guidance_method(name: str) -> GuidanceMethod:
@@ -58,16 +62,25 @@ def needs(method: GuidanceMethod, name: str) -> bool:
     return name in _keywords(method)
 
 
-def check_options(name: str, options: Iterable[str]) -> None:
+def check_options(name: str, options: Mapping[str, object]) -> None:
     """
     Raises:
-        ValueError: an option that the method of that name does not have.
+        ValueError: an option that the method of that name does not have, or a value that it cannot take.
     """
-    known = default_options(guidance_method(name))
-    for option in options:
+    method = guidance_method(name)
+    known, annotations = default_options(method), inspect.get_annotations(method)
+    for option, value in options.items():
+        key = f"guidance.method_options.{option}"
         if option not in known:
             choices = f"its options are {', '.join(known)}" if known else "it has none"
-            raise ValueError(f"guidance.method_options.{option} is no option of {name}; {choices}")
+            raise ValueError(f"{key} is no option of {name}; {choices}")
+        remedy = f"leave it out for {name}'s {known[option]}"
+        if isinstance(known[option], bool):
+            if not isinstance(value, bool):
+                raise ValueError(f"{key} is {value!r}, but must be true or false; {remedy}")
+            continue
+        limits = [item for item in get_args(annotations[option]) if isinstance(item, OptionRange)]
+        check_range(key, value, limits[0] if limits else _ANY_NUMBER, remedy)
 
 
 def _keywords(method: GuidanceMethod) -> dict[str, float]:

@@ -3,11 +3,14 @@
 B views.
 """
 
+from typing import Annotated
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from .denoiser import Denoiser, Text
+from .option_range import OptionRange
 
 
 def nfsd_gradient(
@@ -16,7 +19,7 @@ def nfsd_gradient(
     timesteps: Int[Tensor, "B"],
     noise: Float[Tensor, "B ..."],
     *,
-    low_noise_fraction: float = 0.2,
+    low_noise_fraction: Annotated[float, OptionRange(0, 1)] = 0.2,
 ) -> Float[Tensor, "B ..."]:
     """d_D + s [e(y) - e(empty)]; d_D = e(empty) at low noise, else e(empty) - e(negative); e at a_t x + s_t eps.
 

@@ -3,12 +3,15 @@
 B views.
 """
 
+from typing import Annotated
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from .ddim_inversion import inversion_levels, invert
 from .denoiser import Denoiser
+from .option_range import OptionRange
 
 
 def sdi_gradient(
@@ -17,9 +20,9 @@ def sdi_gradient(
     timesteps: Int[Tensor, "B"],
     noise: Float[Tensor, "B ..."],
     *,
-    inversion_steps: float = 10,
+    inversion_steps: Annotated[float, OptionRange(1, 1000, "without inversion it is SDS: guidance.method=sds")] = 10,
     inversion_guidance_scale: float = -7.5,
-    eta: float = 0.3,
+    eta: Annotated[float, OptionRange(0, 1)] = 0.3,
     generator: torch.Generator,
 ) -> Float[Tensor, "B ..."]:
     """e^s(a_t x + s_t k; y, t) - k with k, in place of random noise, the noise that DDIM inversion finds in the image.

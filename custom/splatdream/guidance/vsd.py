@@ -3,11 +3,14 @@
 B views.
 """
 
+from typing import Annotated
+
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from .classifier_free import guide
 from .denoiser import Denoiser
+from .option_range import OptionRange
 from .particle_score import ParticleScore
 
 
@@ -17,7 +20,7 @@ def vsd_gradient(
     timesteps: Int[Tensor, "B"],
     noise: Float[Tensor, "B ..."],
     *,
-    camera_guidance_scale: float = 1.0,
+    camera_guidance_scale: Annotated[float, OptionRange(0)] = 1.0,
     particles: ParticleScore,
 ) -> Float[Tensor, "B ..."]:
     """e^s(a_t x + s_t eps; y, t) - e_particles(a_t x + s_t eps; camera, t).

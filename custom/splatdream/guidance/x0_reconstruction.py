@@ -3,11 +3,14 @@
 B views in groups that the prior looks at together.
 """
 
+from typing import Annotated
+
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from .classifier_free import guide, rescale
 from .denoiser import Denoiser
+from .option_range import OptionRange
 
 
 def x0_reconstruction_gradient(
@@ -16,7 +19,7 @@ def x0_reconstruction_gradient(
     timesteps: Int[Tensor, "B"],
     noise: Float[Tensor, "B ..."],
     *,
-    x0_rescale: float = 0.5,
+    x0_rescale: Annotated[float, OptionRange(0, 1)] = 0.5,
 ) -> Float[Tensor, "B ..."]:
     """x - x_0, x_0 being the denoised a_t x + s_t eps, rescaled to the spread of the one denoised without guidance.
 

@@ -9,6 +9,9 @@ from .latent_diffusion import LatentDiffusionPrior, NetworkOptions
 from .mvdream import MVDreamPrior, load_mvdream
 from .stable_diffusion import StableDiffusionPrior, load_stable_diffusion
 
+_LARGEST_SHRINKING = 8
+"""Pixels to a latent of the published autoencoders."""
+
 
 class NetworkPrior(BaseObject):
     """What the registered classes below have in common. Call it for the prior."""
@@ -38,6 +41,13 @@ class NetworkPrior(BaseObject):
 
     cfg: Config
 
+    def configure(self) -> None:
+        if self.cfg.image_size < 0 or self.cfg.image_size % _LARGEST_SHRINKING:
+            raise ValueError(
+                f"prior.image_size is {self.cfg.image_size}, but must be a positive multiple of {_LARGEST_SHRINKING}; "
+                "0 takes the size that the network was trained on"
+            )
+
     def options(self) -> NetworkOptions:
         return NetworkOptions(
             dtype=self.cfg.dtype,
@@ -62,7 +72,7 @@ class RegisteredStableDiffusionPrior(NetworkPrior):
     @dataclass
     class Config(NetworkPrior.Config):
         model: str = "sd21-base"
-        """Short name (sd21-base, sd15, sd21), hub id, or folder in diffusers layout."""
+        """Short name (sd21-base, sd15, sd21, toybox-sd), hub id, or folder in diffusers layout."""
 
     cfg: Config
 
@@ -86,7 +96,7 @@ class RegisteredMVDreamPrior(NetworkPrior):
     @dataclass
     class Config(NetworkPrior.Config):
         model: str = "mvdream-sd21"
-        """Short name (mvdream-sd21, mvdream-sd15), checkpoint file, hub id, or folder in diffusers layout."""
+        """Short name (mvdream-sd21, mvdream-sd15, toybox-mvdream), checkpoint file, hub id, or folder in diffusers layout."""
         encoders: str = ""
         """Stable Diffusion model that lends its encoders to a bare checkpoint; empty for the matching one."""
         views_per_group: int = 4

@@ -33,6 +33,20 @@ class ViewThresholds:
     overhead_deg: float = 60.0
     """Overhead where the elevation is above this."""
 
+    def __post_init__(self) -> None:
+        for name, limit in (("front", self.front_deg), ("back", self.back_deg)):
+            if not 0 <= limit <= 180:
+                raise ValueError(f"{name}_threshold_deg is {limit:g}, but must be 0 to 180; the default is 45")
+        if self.front_deg + self.back_deg > 180:
+            raise ValueError(
+                f"front_threshold_deg {self.front_deg:g} and back_threshold_deg {self.back_deg:g} overlap; "
+                "they must add up to at most 180"
+            )
+        if not -90 <= self.overhead_deg <= 90:
+            raise ValueError(
+                f"overhead_threshold_deg is {self.overhead_deg:g}, but must be -90 to 90; the default is 60"
+            )
+
 
 def classify_views(
     elevation_deg: Float[Tensor, "B"],

@@ -1,5 +1,6 @@
 """The registered prompt processor: from a configuration to the texts of a run."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..host import BaseObject, register
@@ -52,6 +53,13 @@ class PromptProcessor(BaseObject):
             ViewDirection.BACK: self.cfg.prompt_back,
             ViewDirection.OVERHEAD: self.cfg.prompt_overhead,
         }
+        if self.cfg.debiasing_words and not self.cfg.debiasing_model:
+            raise ValueError(
+                f"prompt_processor.debiasing_words {list(self.cfg.debiasing_words)} have no effect without a model; "
+                "set debiasing_model, e.g. to bert-base-uncased, or leave them out"
+            )
+        if not self.cfg.is_view_dependent:
+            self._refuse_what_needs_views(manual)
         prompt = resolve_prompt(self.cfg.prompt)
         self._prompts = make_view_prompts(
             prompt=prompt,
@@ -67,6 +75,15 @@ class PromptProcessor(BaseObject):
 
     def __call__(self) -> ViewPrompts:
         return self._prompts
+
+    def _refuse_what_needs_views(self, manual: Mapping[ViewDirection, str | None]) -> None:
+        given = [f"prompt_{direction.name.lower()}" for direction, text in manual.items() if text]
+        given += ["debiasing_model"] if self.cfg.debiasing_model else []
+        if given:
+            raise ValueError(
+                f"prompt_processor.{given[0]} has no effect when every view gets the bare prompt; "
+                "leave it out, or set is_view_dependent: true"
+            )
 
     def _debiased(self, prompt: str) -> dict[ViewDirection, str]:
         if not self.cfg.debiasing_model:
