@@ -15,28 +15,16 @@ from ..prompts.directions import ViewDirection, classify_views
 from ..toybox.image_set import ImageSet
 from ..toybox.objects import build_scene
 from ..toybox.ray_tracer import composite, trace
-from ..toybox.vocabulary import ToyboxCaption, parse_caption
-from .base import Condition, DiffusionPrior, Views
+from ..toybox.vocabulary import ToyboxCaption
+from .base import Views
+from .closed_form_base import CaptionCondition, ExactPrior, check_rows, check_square
 from .empirical_distribution import EmpiricalDistribution
 from .noise_schedule import NoiseSchedule
 
 CONDITIONS = ("view_blind", "view_words", "camera")
 
 
-@dataclass(frozen=True)
-class CaptionCondition(Condition):
-    """Parsed captions; None is the unconditional row."""
-
-    captions: tuple[ToyboxCaption | None, ...]
-
-    def __len__(self) -> int:
-        return len(self.captions)
-
-    def __getitem__(self, rows: Int[Tensor, "R"]) -> "CaptionCondition":
-        return CaptionCondition(tuple(self.captions[row] for row in rows.tolist()))
-
-
-class ClosedFormPrior(DiffusionPrior):
+class ClosedFormPrior(ExactPrior):
     """Knows the images of a caption by heart. Latents are images in [-1, 1], [B, 3, size, size].
 
     What "the images of a caption" are depends on `condition`:
@@ -62,40 +50,10 @@ class ClosedFormPrior(DiffusionPrior):
         """
         if condition not in CONDITIONS:
             raise ValueError(f"condition '{condition}' must be one of {', '.join(CONDITIONS)}")
-        if tau < 0:
-            raise ValueError(f"tau {tau} must not be negative")
-        self.schedule = schedule or NoiseSchedule.scaled_linear()
+        super().__init__(tau, size, schedule)
         self._image_set_of = image_set_of
         self._condition = condition
-        self._tau = tau
-        self._size = size
         self._known: dict[ToyboxCaption | None, _KnownImages] = {}
-
-    def encode_texts(self, texts: Sequence[str]) -> CaptionCondition:
-        return CaptionCondition(tuple(parse_caption(text) if text.strip() else None for text in texts))
-
-    def encode_images(self, rgb: Float[Tensor, "B H W 3"]) -> Float[Tensor, "B 3 size size"]:
-        images = rgb.movedim(-1, 1)
-        size = (self._size, self._size)
-        if images.shape[-2:] != size:
-            is_larger = min(images.shape[-2:]) >= self._size
-            # Averaging over areas is how the toybox's own images were made from finer ones.
-            mode = {"mode": "area"} if is_larger else {"mode": "bilinear", "align_corners": False}
-            images = torch.nn.functional.interpolate(images, size, **mode)
-        return 2 * images - 1
-
-    def decode_latents(self, latents: Float[Tensor, "B 3 h w"]) -> Float[Tensor, "B h w 3"]:
-        return (0.5 * latents.movedim(1, -1) + 0.5).clamp(0, 1)
-
-    def predict_noise(
-        self,
-        noisy_latents: Float[Tensor, "B 3 size size"],
-        timesteps: Int[Tensor, "B"],
-        condition: CaptionCondition,
-        views: Views,
-    ) -> Float[Tensor, "B 3 size size"]:
-        clean = self.predict_clean(noisy_latents, timesteps, condition, views)
-        return self.schedule.noise_from_clean(noisy_latents, clean, timesteps)
 
     def predict_clean(
         self,
@@ -105,11 +63,7 @@ class ClosedFormPrior(DiffusionPrior):
         views: Views,
     ) -> Float[Tensor, "B 3 size size"]:
         """The posterior mean E[x_0 | x_t]."""
-        if not len(noisy_latents) == len(condition) == len(views):
-            raise ValueError(
-                f"{len(noisy_latents)} latents need as many condition rows and views, "
-                f"got {len(condition)} and {len(views)}"
-            )
+        check_rows(noisy_latents, condition, views)
         clean = torch.empty_like(noisy_latents)
         for caption, rows in _rows_by_caption(condition).items():
             of_rows = torch.tensor(rows, device=noisy_latents.device)
@@ -149,14 +103,9 @@ class ClosedFormPrior(DiffusionPrior):
         views: Views,
     ) -> Float[Tensor, "B 3 size size"]:
         """The posterior given the camera, which decides the image; a view word adds nothing to it."""
-        cameras = views.cameras
-        if cameras.width != cameras.height:
-            raise ValueError(
-                f"the closed-form prior sees square images, not {cameras.width} x {cameras.height}; "
-                "set data.width equal to data.height"
-            )
+        check_square(views)
         scene = build_scene(caption).to(noisy.device)
-        rgba = trace(scene, cameras.to(noisy.device).resized(self._size, self._size))
+        rgba = trace(scene, views.cameras.to(noisy.device).resized(self._size, self._size))
         image = 2 * composite(rgba, views.background.to(rgba)).movedim(-1, 1).to(noisy) - 1
         signal, sigma = self.schedule.signal_and_noise_scales(timesteps, noisy)
         share = signal * self._tau**2 / (sigma.square() + (signal * self._tau).square())

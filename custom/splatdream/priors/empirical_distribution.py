@@ -56,36 +56,57 @@ class EmpiricalDistribution:
 
         x_0 is one of the images that `is_member` marks (all, if None), plus noise of standard deviation `tau`.
         """
-        variance = sigma.square() + (signal * tau).square()
-        center = self._mean_colors + background[..., None] * self._mean_gaps  # [B, 3, D]
-        residual = noisy.flatten(2) - signal[:, None, None] * center
-        logits = self._log_weights(residual, background, signal, variance)
+        log_weights = self.log_weights(noisy, background, signal, sigma, tau)
         if is_member is not None:
-            logits = logits.masked_fill(~is_member, -torch.inf)
-        weights = logits.softmax(dim=1).to(noisy.dtype)
-        deviation = (weights @ self._colors).view_as(residual)
-        deviation = deviation + background[..., None] * (weights @ self._gaps)[:, None]
-        # Each Gaussian's own posterior mean lies between its image and the rescaled noisy image.
-        share = (signal * tau**2 / variance)[:, None, None]
-        mean = center + deviation + share * (residual - signal[:, None, None] * deviation)
-        return mean.view_as(noisy)
+            log_weights = log_weights.masked_fill(~is_member, -torch.inf)
+        return self.mean(log_weights.softmax(dim=1), noisy, background, signal, sigma, tau)
 
-    def _log_weights(
+    def log_weights(
         self,
-        residual: Float[Tensor, "B 3 D"],
+        noisy: Float[Tensor, "B 3 height width"],
         background: Float[Tensor, "B 3"],
         signal: Float[Tensor, "B"],
-        variance: Float[Tensor, "B"],
+        sigma: Float[Tensor, "B"],
+        tau: float = 0.0,
     ) -> Float[Tensor, "B N"]:
-        """-|residual - signal d_i|^2 / (2 variance) up to a constant, d_i being image i less the mean image."""
+        """The logarithm of how likely each image is, up to a constant for each noisy image; in double precision.
+
+        -|r - signal d_i|^2 / (2 variance), d_i being image i less the mean image, r the rest of the noisy image.
+        """
+        residual = noisy.flatten(2) - signal[:, None, None] * self._center(background)
         products = residual.flatten(1) @ self._colors.T
         products = products + (background[..., None] * residual).sum(1) @ self._gaps.T
         # The rest is small in size but not in digits: at low noise it is divided by a variance near 0.
         background = background.double()
         norms = self._color_norms + 2 * background @ self._cross_terms.T
         norms = norms + background.square().sum(1, keepdim=True) * self._gap_norms
+        variance = (sigma.square() + (signal * tau).square())[:, None].double()
         signal = signal[:, None].double()
-        return (signal * products.double() - 0.5 * signal.square() * norms) / variance[:, None].double()
+        return (signal * products.double() - 0.5 * signal.square() * norms) / variance
+
+    def mean(
+        self,
+        weights: Float[Tensor, "B N"],
+        noisy: Float[Tensor, "B 3 height width"],
+        background: Float[Tensor, "B 3"],
+        signal: Float[Tensor, "B"],
+        sigma: Float[Tensor, "B"],
+        tau: float = 0.0,
+    ) -> Float[Tensor, "B 3 height width"]:
+        """The posterior mean when image i has the posterior probability `weights[:, i]`."""
+        weights, center = weights.to(noisy.dtype), self._center(background)
+        residual = noisy.flatten(2) - signal[:, None, None] * center
+        deviation = (weights @ self._colors).view_as(residual)
+        deviation = deviation + background[..., None] * (weights @ self._gaps)[:, None]
+        # Each Gaussian's own posterior mean lies between its image and the rescaled noisy image.
+        variance = sigma.square() + (signal * tau).square()
+        share = (signal * tau**2 / variance)[:, None, None]
+        mean = center + deviation + share * (residual - signal[:, None, None] * deviation)
+        return mean.view_as(noisy)
+
+    def _center(self, background: Float[Tensor, "B 3"]) -> Float[Tensor, "B 3 D"]:
+        """The mean image on each background."""
+        return self._mean_colors + background[..., None] * self._mean_gaps
 
 
 def _sum_of_products(a: Float[Tensor, "*#rows M"], b: Float[Tensor, "*#rows M"]) -> Float[Tensor, "*#rows"]:

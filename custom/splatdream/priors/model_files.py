@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .model_ids import HubModel, candidates, missing_model_message
+from .model_ids import HubModel, candidates, missing_model_message, packaged_folder
 
 STABLE_DIFFUSION_PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 """Folders of a pipeline in diffusers layout that a prior reads."""
@@ -27,7 +27,7 @@ class ModelFiles:
     name: str
     """The name that was asked for."""
     model_id: str
-    """The hub id, or the local path."""
+    """The hub id, the short name of a prior of this package, or the local path."""
     revision: str | None
     """Commit on the hub; None for a local path, whose identity is the hashes of its files."""
     path: Path
@@ -127,6 +127,10 @@ def locate_model(
                 f"the folder {local} is not a complete model in diffusers layout: it lacks {', '.join(missing)}"
             )
         return ModelFiles(name, str(local.resolve()), None, local.resolve(), tuple(parts), prefers_half)
+
+    packaged = packaged_folder(name)
+    if packaged is not None:
+        return ModelFiles(name, name, None, packaged, tuple(parts), prefers_half)
 
     hub = hub or Hub()
     is_offline = is_offline or hub.is_offline

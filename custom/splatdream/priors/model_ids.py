@@ -7,6 +7,7 @@ Ids on the hub come and go: `runwayml/stable-diffusion-v1-5` went in August 2024
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 _OPENRAIL_1 = "CreativeML OpenRAIL-M"
 _OPENRAIL_2 = "CreativeML OpenRAIL++-M"
@@ -64,12 +65,20 @@ ALIASES: dict[str, tuple[HubModel, ...]] = {
 }
 """Short name -> copies of the same weights, the preferred one first."""
 
+PACKAGED = ("toybox-sd", "toybox-mvdream")
+"""Short names of the small priors that come with this package; docs/toybox-priors.md."""
+
 REMOVED_IDS = {
     "runwayml/stable-diffusion-v1-5": "sd15",
     "stabilityai/stable-diffusion-2-1-base": "sd21-base",
     "stabilityai/stable-diffusion-2-1": "sd21",
 }
 """Ids that are gone from the hub but live on in old configurations and caches -> the short name of their copies."""
+
+
+def packaged_folder(name: str) -> Path | None:
+    """Where a small prior of this package lies; None for any other name."""
+    return Path(__file__).parents[1] / "toybox_priors" / name if name in PACKAGED else None
 
 
 def candidates(name: str) -> tuple[HubModel, ...]:
@@ -89,11 +98,11 @@ def candidates(name: str) -> tuple[HubModel, ...]:
     repo_id, _, filename = name.partition(":")
     if repo_id.count("/") == 1 and all(repo_id.split("/")) and not repo_id.startswith((".", "~")):
         return (HubModel(repo_id, f"see https://huggingface.co/{repo_id}", filename),)
-    nearest = difflib.get_close_matches(name, ALIASES, n=1)
+    nearest = difflib.get_close_matches(name, (*ALIASES, *PACKAGED), n=1)
     hint = f"did you mean '{nearest[0]}'? " if nearest else ""
     raise ValueError(
         f"'{name}' is not a folder here, not a hub id (owner/repository) and not a short name; {hint}"
-        f"short names: {', '.join(ALIASES)}"
+        f"short names: {', '.join((*PACKAGED, *ALIASES))}"
     )
 
 

@@ -1,4 +1,4 @@
-"""The registered priors: from a configuration to a `DiffusionPrior`."""
+"""The registered closed-form priors: from a configuration to a `DiffusionPrior`."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,12 @@ from ..host import BaseObject, register
 from ..toybox.image_cache import cached_image_set
 from ..toybox.image_set import ImageSet, ImageSetRecipe, unconditional_captions
 from ..toybox.vocabulary import ToyboxCaption
-from .closed_form import ClosedFormPrior
+from .closed_form import CONDITIONS, ClosedFormPrior
+from .closed_form_base import ExactPrior
+from .closed_form_multiview import MultiViewClosedFormPrior
+
+MULTI_VIEW = "multi_view"
+"""The condition of the prior that looks at groups of views."""
 
 
 @register("splatdream-closed-form-prior")
@@ -16,8 +21,9 @@ class RegisteredClosedFormPrior(BaseObject):
     @dataclass
     class Config(BaseObject.Config):
         condition: str = "view_words"
-        """What chooses the images: "view_blind" (the object alone), "view_words" (also the text's view word) or
-        "camera" (the exact camera, which amounts to a photometric fit)."""
+        """What chooses the images: "view_blind" (the object alone), "view_words" (also the text's view word), "camera"
+        (the exact camera, which amounts to a photometric fit) or "multi_view" (several views of one object at a time,
+        their cameras known, its yaw unknown)."""
         tau: float = 0.0
         """Standard deviation of the round Gaussian at each image, in latent units (pixels in [-1, 1])."""
         size: int = 64
@@ -36,27 +42,47 @@ class RegisteredClosedFormPrior(BaseObject):
         """Of the images that are not taken from overhead; set it to that of the training cameras."""
         overhead_share: float = 0.07
         """Share of the images taken from overhead (elevations above 60)."""
+        views_per_group: int = 4
+        """Consecutive views of one object under multi_view; as data.views_per_group."""
+        num_yaws: int = 36
+        """Yaws at which the object may stand under multi_view; a multiple of views_per_group is quickest."""
+        num_unconditional_yaws: int = 4
+        """Likewise, of every object in every color, for the empty text."""
 
     cfg: Config
 
     def configure(self) -> None:
+        if self.cfg.condition not in (*CONDITIONS, MULTI_VIEW):
+            raise ValueError(f"condition '{self.cfg.condition}' must be one of {', '.join((*CONDITIONS, MULTI_VIEW))}")
+        if self.cfg.condition == MULTI_VIEW:
+            self._prior: ExactPrior = MultiViewClosedFormPrior(
+                self.cfg.views_per_group,
+                self.cfg.num_yaws,
+                self.cfg.num_unconditional_yaws,
+                tau=self.cfg.tau,
+                size=self.cfg.size,
+            )
+            return
+        for caption in (None, unconditional_captions()[0]):
+            self._recipe(caption)  # what a recipe refuses is refused now, not at the first step
         self._prior = ClosedFormPrior(
             self._image_set_of, condition=self.cfg.condition, tau=self.cfg.tau, size=self.cfg.size
         )
 
-    def __call__(self) -> ClosedFormPrior:
+    def __call__(self) -> ExactPrior:
         return self._prior
 
     def _image_set_of(self, caption: ToyboxCaption | None) -> ImageSet:
-        return cached_image_set(
-            ImageSetRecipe(
-                captions=unconditional_captions() if caption is None else (caption,),
-                num_images=self.cfg.num_unconditional_images if caption is None else self.cfg.num_images,
-                size=self.cfg.size,
-                seed=self.cfg.seed,
-                distance=self.cfg.camera_distance,
-                fovy_deg=self.cfg.fovy_deg,
-                elevation_range_deg=tuple(self.cfg.elevation_range_deg),
-                overhead_share=self.cfg.overhead_share,
-            )
+        return cached_image_set(self._recipe(caption))
+
+    def _recipe(self, caption: ToyboxCaption | None) -> ImageSetRecipe:
+        return ImageSetRecipe(
+            captions=unconditional_captions() if caption is None else (caption,),
+            num_images=self.cfg.num_unconditional_images if caption is None else self.cfg.num_images,
+            size=self.cfg.size,
+            seed=self.cfg.seed,
+            distance=self.cfg.camera_distance,
+            fovy_deg=self.cfg.fovy_deg,
+            elevation_range_deg=tuple(self.cfg.elevation_range_deg),
+            overhead_share=self.cfg.overhead_share,
         )
