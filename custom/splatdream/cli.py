@@ -84,14 +84,18 @@ def _add_doctor(verbs: argparse._SubParsersAction) -> None:
 
 
 def _add_view(verbs: argparse._SubParsersAction) -> None:
-    parser = verbs.add_parser("view", help="turn a PLY round in the browser")
-    parser.add_argument("path", metavar="PLY", help="a cloud of Gaussians")
+    parser = verbs.add_parser("view", help="turn Gaussians or a mesh round in the browser")
+    parser.add_argument("path", metavar="FILE", help="Gaussians (.ply, .splat) or a mesh (.glb, .obj, .ply, ...)")
     parser.add_argument("--port", type=int, default=8080, help="of the page (default: 8080)")
+    parser.add_argument("--page", metavar="HTML", help="write a page that needs no network there, and end")
 
     def run(args: argparse.Namespace) -> int:
-        from .viewer.serve import serve_asset
+        from .viewer.serve import serve_asset, write_asset_page
 
-        serve_asset(args.path, args.port)
+        if args.page is None:
+            serve_asset(args.path, args.port)
+        else:
+            print(write_asset_page(args.path, args.page))
         return 0
 
     parser.set_defaults(run=run)

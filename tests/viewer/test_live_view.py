@@ -124,6 +124,9 @@ def test_plain_ply_and_splat_are_told_apart_by_their_suffix(tmp_path):
 def test_what_is_not_an_asset_is_one_sentence(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"there is no file .*nothing\.ply"):
         read_asset(tmp_path / "nothing.ply")
+    (tmp_path / "asset.png").write_text("")
+    with pytest.raises(ValueError, match=r"ends in '\.png'; an asset to view ends in \.splat, \.glb"):
+        read_asset(tmp_path / "asset.png")
     (tmp_path / "asset.obj").write_text("")
-    with pytest.raises(ValueError, match=r"ends in '\.obj'; an asset to view is a \.ply or a \.splat file"):
+    with pytest.raises(ValueError, match=r"asset\.obj"):
         read_asset(tmp_path / "asset.obj")

@@ -32,8 +32,8 @@ class GaussianExporter(Exporter):
         camera_fovy_deg: float = 49.1
         """Field of view of the html page, over the shorter side of the window."""
         trained_pixel: float = 0.0
-        """World units per pixel in training, 2 distance tan(fovy / 2) / height. Viewers draw more pixels, and so less of
-        the rasterizer's blur of half a pixel: it becomes part of the files in `blurred_formats`. 0 leaves it out."""
+        """World units per pixel in training, 2 distance tan(fovy / 2) / height. Viewers draw more pixels, and so less
+        of the rasterizer's blur of half a pixel: it becomes part of the files in `blurred_formats`. 0 leaves it out."""
         blurred_formats: list[str] = field(default_factory=lambda: ["compressed_ply", "splat", "html"])
         """Formats that `trained_pixel` counts for. The ply is what was trained, and what other stages start from."""
 

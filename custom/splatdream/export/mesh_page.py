@@ -28,14 +28,16 @@ def mesh_model(mesh: TexturedMesh | Mesh) -> PageModel:
     if isinstance(mesh, Mesh):
         check_mesh(mesh)
         data = _buffers(mesh.vertices, mesh.vertices.new_zeros(len(mesh.vertices), 2), mesh.faces)
-        return PageModel("mesh", "Mesh", f"{len(mesh):,} faces, no texture", data, {"has_shape_view": False})
+        return PageModel(
+            "mesh", "Mesh", f"{len(mesh):,} faces, no texture", data, _bounds(mesh), {"has_shape_view": False}
+        )
     check_mesh(mesh.mesh)
     pairs, faces = joint_corners(mesh)
     data = _buffers(mesh.mesh.vertices[pairs[:, 0]], mesh.layout.uvs[pairs[:, 1]], faces)
     data["texture"] = png_bytes(mesh.texture)
     height, width = mesh.texture.shape[:2]
     facts = f"{len(mesh.mesh):,} faces, {width} \u00d7 {height} texture"
-    return PageModel("mesh", "Mesh", facts, data, {"has_shape_view": True})
+    return PageModel("mesh", "Mesh", facts, data, _bounds(mesh.mesh), {"has_shape_view": True})
 
 
 def mesh_viewer_html(
@@ -62,6 +64,11 @@ def write_mesh_viewer_html(
         OSError: the file cannot be written.
     """
     write_text(path, mesh_viewer_html(mesh, title, camera))
+
+
+def _bounds(mesh: Mesh) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    low, high = mesh.bounds.tolist()
+    return tuple(low), tuple(high)
 
 
 def _buffers(positions: Tensor, uvs: Tensor, faces: Tensor) -> dict[str, bytes]:

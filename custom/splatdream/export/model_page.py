@@ -6,8 +6,9 @@ them under one camera. web/page.js is the page, web/splats.js and web/mesh.js dr
 
 import base64
 import json
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 from .web_page import escaped, filled_page, web_text
@@ -18,7 +19,7 @@ _SCRIPTS = {"gaussians": ("splats.js", "splat.vert", "splat.frag"), "mesh": ("me
 
 @dataclass(frozen=True)
 class ViewerCamera:
-    """Where the first view looks from: at the origin, upright."""
+    """Where the first view looks from, upright."""
 
     azimuth_deg: float = 0.0
     """0 is the front."""
@@ -28,10 +29,13 @@ class ViewerCamera:
     """World units."""
     fovy_deg: float = 49.1
     """Field of view of the shorter side of the window."""
+    target: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """What it looks at, world units."""
 
 
 FRONT_VIEW = ViewerCamera()
 """The front, from slightly above."""
+_FRAME_MARGIN = 1.05
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class PageModel:
     """A few words beside the title, e.g. how many Gaussians."""
     data: Mapping[str, bytes]
     """What its script decodes, by name."""
+    bounds: tuple[tuple[float, float, float], tuple[float, float, float]]
+    """Lowest and highest coordinates, world units."""
     settings: Mapping[str, object] = field(default_factory=dict)
     """Plain values that its script reads."""
 
@@ -52,7 +58,7 @@ class PageModel:
 def page_html(
     models: Sequence[PageModel],
     title: str,
-    camera: ViewerCamera = FRONT_VIEW,
+    camera: ViewerCamera | None = FRONT_VIEW,
     background: Literal["white", "gray", "black"] = "white",
 ) -> str:
     """A page to turn the models round with mouse, fingers or keys; it asks the network for nothing.
@@ -60,7 +66,7 @@ def page_html(
     Args:
         models: at least one; the first is shown first.
         title: shown as text, whatever it contains; for a generated asset its prompt.
-        camera: the first view, to which "Reset view" returns.
+        camera: the first view, to which "Reset view" returns; None has all of the first model in view.
         background: the first of the three that a button goes through.
 
     Raises:
@@ -68,11 +74,13 @@ def page_html(
     """
     if not models:
         raise ValueError("a page needs at least one model to show")
+    if camera is None:
+        camera = framing_camera(*models[0].bounds)
     scene = {
         "models": [
             {"kind": model.kind, "facts": model.facts, "data": list(model.data), **model.settings} for model in models
         ],
-        "camera": {**asdict(camera), "target": [0.0, 0.0, 0.0]},
+        "camera": asdict(camera),
         "background": background,
     }
     kinds = list(dict.fromkeys(model.kind for model in models))
@@ -97,6 +105,14 @@ def page_html(
         "javascript": "\n".join(web_text(name) for name in scripts),
     }
     return filled_page("viewer.html", parts)
+
+
+def framing_camera(low: Sequence[float], high: Sequence[float]) -> ViewerCamera:
+    """The front view that has a box in view, wherever it lies and however large it is; low, high: its corners."""
+    middle = tuple(0.5 * (a + b) for a, b in zip(low, high, strict=True))
+    radius = 0.5 * math.dist(low, high) or 1.0
+    distance = _FRAME_MARGIN * radius / math.sin(math.radians(0.5 * FRONT_VIEW.fovy_deg))
+    return replace(FRONT_VIEW, distance=distance, target=middle)
 
 
 def _switch(models: Sequence[PageModel]) -> str:

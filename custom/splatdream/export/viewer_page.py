@@ -36,6 +36,7 @@ def gaussian_model(cloud: GaussianCloud) -> PageModel:
         label="Gaussians",
         facts=f"{len(cloud):,} Gaussians",
         data={"rows": rows.tobytes()},
+        bounds=_bounds(cloud),
         settings={
             "rows": len(rows),
             "row_bytes": rows.shape[1],
@@ -67,6 +68,15 @@ def write_viewer_html(path: str | Path, cloud: GaussianCloud, title: str, camera
         OSError: the file cannot be written.
     """
     write_text(path, viewer_html(cloud, title, camera))
+
+
+def _bounds(cloud: GaussianCloud) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Of the centers, without the outermost hundredth on each side: floaters do not count."""
+    if len(cloud) == 0:
+        return (-1.0, -1.0, -1.0), (1.0, 1.0, 1.0)
+    ordered = cloud.means.detach().sort(dim=0).values
+    cut = len(cloud) // 100
+    return tuple(ordered[cut].tolist()), tuple(ordered[-1 - cut].tolist())
 
 
 def _packed_rows(cloud: GaussianCloud) -> tuple[np.ndarray, float]:

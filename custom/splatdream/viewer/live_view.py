@@ -44,12 +44,13 @@ class LiveView:
         self._server = viser.ViserServer(host=host, port=port, label=title, verbose=False)
         self._server.scene.set_up_direction("+z")
         elevation, azimuth = math.radians(camera.elevation_deg), math.radians(camera.azimuth_deg)
+        x, y, z = camera.target
         self._server.initial_camera.position = (
-            camera.distance * math.cos(elevation) * math.cos(azimuth),
-            camera.distance * math.cos(elevation) * math.sin(azimuth),
-            camera.distance * math.sin(elevation),
+            x + camera.distance * math.cos(elevation) * math.cos(azimuth),
+            y + camera.distance * math.cos(elevation) * math.sin(azimuth),
+            z + camera.distance * math.sin(elevation),
         )
-        self._server.initial_camera.look_at = (0.0, 0.0, 0.0)
+        self._server.initial_camera.look_at = (x, y, z)
         self._server.initial_camera.fov = math.radians(camera.fovy_deg)
         self._status = self._server.gui.add_markdown("")
         self._host = host

@@ -1,41 +1,65 @@
-"""A finished asset on a page of this machine."""
+"""A finished asset on a page of this machine, or on a page of its own."""
 
 import threading
 from pathlib import Path
 
+from ..atomic_file import write_text
+from ..export.mesh_files import SUFFIXES, read_mesh
+from ..export.mesh_page import mesh_model
+from ..export.model_page import PageModel, page_html
+from ..export.viewer_page import gaussian_model
 from ..gaussians.cloud import GaussianCloud
-from ..gaussians.ply import read_ply
+from ..gaussians.ply import holds_gaussians, read_ply
 from ..gaussians.splat_file import read_splat
 from .live_view import LiveView
+from .page_server import PageServer
 
 
-def read_asset(path: str | Path) -> GaussianCloud:
-    """The Gaussians of a .ply (plain or compressed) or .splat file.
+def read_asset(path: str | Path) -> GaussianCloud | PageModel:
+    """The Gaussians of a .ply (plain or compressed) or .splat file; or a mesh, ready for a page.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the suffix is another one, or the file is broken.
+        ImportError: trimesh, for meshes, is missing.
     """
     path = Path(path)
-    readers = {".ply": read_ply, ".splat": read_splat}
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
-    if path.suffix.lower() not in readers:
-        raise ValueError(f"{path} ends in '{path.suffix}'; an asset to view is a {' or a '.join(readers)} file")
-    return readers[path.suffix.lower()](path)
+    suffix = path.suffix.lower()
+    if suffix == ".splat":
+        return read_splat(path)
+    if suffix not in SUFFIXES:
+        raise ValueError(f"{path} ends in '{path.suffix}'; an asset to view ends in .splat, {', '.join(SUFFIXES)}")
+    if suffix == ".ply" and holds_gaussians(path):
+        return read_ply(path)
+    mesh, textured = read_mesh(path)
+    return mesh_model(mesh if textured is None else textured)
 
 
-def view_asset(path: str | Path, port: int = 8080, host: str = "127.0.0.1") -> LiveView:
+def write_asset_page(path: str | Path, page: str | Path) -> Path:
+    """Writes one HTML file that shows the asset and needs no network.
+
+    Raises:
+        FileNotFoundError, ValueError, ImportError: as `read_asset`.
+        OSError: the page cannot be written.
+    """
+    return write_text(page, _page(read_asset(path), Path(path).name))
+
+
+def view_asset(path: str | Path, port: int = 8080, host: str = "127.0.0.1") -> LiveView | PageServer:
     """Serves a page with the asset until the result is closed; `url` says where.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is not an asset that can be read.
-        ImportError: viser is not installed.
+        ImportError: viser, for Gaussians, or trimesh, for meshes, is missing.
     """
-    cloud = read_asset(path)
-    view = LiveView(port=port, host=host, title=Path(path).name)
-    view.update(cloud, status=f"**{Path(path).name}**")
+    asset, name = read_asset(path), Path(path).name
+    if isinstance(asset, PageModel):
+        return PageServer(_page(asset, name), port, host)
+    view = LiveView(port=port, host=host, title=name)
+    view.update(asset, status=f"**{name}**")
     return view
 
 
@@ -53,3 +77,7 @@ def serve_asset(path: str | Path, port: int = 8080, host: str = "127.0.0.1") -> 
         pass
     finally:
         view.close()
+
+
+def _page(asset: GaussianCloud | PageModel, title: str) -> str:
+    return page_html([asset if isinstance(asset, PageModel) else gaussian_model(asset)], title, camera=None)

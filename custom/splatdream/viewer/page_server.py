@@ -1,0 +1,65 @@
+"""One page, from memory, to the browsers of this machine."""
+
+import http.server
+import threading
+from http import HTTPStatus
+
+_PORTS_TRIED = 100
+
+
+class PageServer:
+    """Serves one HTML page until it is closed.
+
+    Args:
+        page: the whole page; it must need no other file.
+        port: TCP port; the next free one is taken when it is in use, so read `url`.
+        host: address to listen at. The default lets only this machine in; "0.0.0.0" lets everyone in, without password.
+
+    Raises:
+        OSError: no port is free, or the address is not of this machine.
+    """
+
+    def __init__(self, page: str, port: int = 8080, host: str = "127.0.0.1"):
+        self._host = host
+        self._server = _bound(host, port, page.encode())
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        """What to type into a browser on this machine."""
+        host = "127.0.0.1" if self._host == "0.0.0.0" else self._host
+        return f"http://{host}:{self._server.server_port}"
+
+    def close(self) -> None:
+        """Ends the server; the page stays in the browser as it is."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def _bound(host: str, port: int, content: bytes) -> http.server.ThreadingHTTPServer:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path != "/":
+                self.send_error(HTTPStatus.NOT_FOUND)
+                return
+            self.send_response(HTTPStatus.OK)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *args: object) -> None:
+            """Nobody asked for a line a request."""
+
+    for candidate in range(port, port + _PORTS_TRIED):
+        try:
+            return _Server((host, candidate), Handler)
+        except OSError as error:
+            last_error = error
+    raise OSError(f"no port from {port} to {candidate} of {host} can be listened at: {last_error.strerror}")
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    # With address reuse a port that another program listens at would not be found out on every system.
+    allow_reuse_address = False
+    daemon_threads = True
