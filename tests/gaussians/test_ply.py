@@ -6,6 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 import torch
+from splatdream import free_memory
 from splatdream.gaussians.cloud import GaussianCloud
 from splatdream.gaussians.ply import holds_gaussians, read_ply, read_points_ply, write_compressed_ply, write_ply
 from splatdream.gaussians.ply_format import ply_bytes, read_ply_elements
@@ -229,6 +230,35 @@ def test_broken_splat_files_are_refused(data, tmp_path):
     path.write_bytes(data)
     with pytest.raises(ValueError, match=r"broken\.splat"):
         read_splat(path)
+
+
+def test_files_that_do_not_fit_into_the_memory_are_refused_before_they_are_read(tmp_path, generator, monkeypatch):
+    cloud = random_cloud(3000, 3, generator)
+    paths = [
+        write(tmp_path / name, cloud)
+        for name, write in (
+            ("cloud.ply", write_ply),
+            ("packed.ply", write_compressed_ply),
+            ("cloud.splat", write_splat),
+        )
+    ]
+    monkeypatch.setattr(free_memory, "free_bytes", lambda: 50_000)
+    monkeypatch.setattr(np, "fromfile", lambda *args: pytest.fail("was read"))
+    for path in paths:
+        with pytest.raises(ValueError, match=r"3,000 .* needs about 0\.0 GiB of memory.*prune it") as error:
+            (read_splat if path.suffix == ".splat" else read_ply)(path)
+        assert str(path) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_the_memory_that_is_free_is_that_of_the_machine_or_of_its_container(tmp_path, monkeypatch):
+    monkeypatch.setattr(free_memory, "_CGROUP", tmp_path)
+    whole = free_memory.free_bytes()
+    assert whole > 2**20
+    (tmp_path / "memory.max").write_text("max\n")
+    assert free_memory.free_bytes() > 2**20
+    (tmp_path / "memory.max").write_text("5000\n")
+    (tmp_path / "memory.current").write_text("3000\n")
+    assert free_memory.free_bytes() == 2000
 
 
 def test_a_missing_file_says_so(tmp_path):

@@ -16,7 +16,7 @@ from torch import Tensor
 from ..atomic_file import write_bytes
 from .cloud import GaussianCloud
 from .compressed_ply import decode_chunks, encode_chunks
-from .ply_format import ply_bytes, read_ply_elements, read_ply_properties
+from .ply_format import ply_bytes, read_ply_elements, read_ply_header
 
 REQUIRED = (*"xyz", *(f"f_dc_{i}" for i in range(3)), "opacity")
 REQUIRED += (*(f"scale_{i}" for i in range(3)), *(f"rot_{i}" for i in range(4)))
@@ -31,7 +31,7 @@ def read_ply(path: str | os.PathLike) -> GaussianCloud:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: not a PLY of Gaussians, truncated, or with values that are not finite.
+        ValueError: not a PLY of Gaussians, truncated, too large for the memory, or with values that are not finite.
     """
     path = Path(path)
     elements = read_ply_elements(path)
@@ -70,7 +70,8 @@ def write_compressed_ply(path: str | os.PathLike, cloud: GaussianCloud) -> Path:
 
 def holds_gaussians(path: str | os.PathLike) -> bool:
     """True if the header of this PLY names what Gaussians have, false if it may hold mere points."""
-    names = read_ply_properties(path).get("vertex", [])
+    header = read_ply_header(path)
+    names = header["vertex"].types if "vertex" in header else {}
     return "f_dc_0" in names or "packed_position" in names
 
 

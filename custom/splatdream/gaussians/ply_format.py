@@ -1,6 +1,7 @@
 """The PLY container: a text header that names elements and properties, then their rows.
 
-Whatever the header claims, no more memory is used than the file is long.
+Whatever the header claims, no more memory is used than the file is long, and a file that is too long for the memory is
+refused before it is read.
 """
 
 import os
@@ -11,6 +12,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from ..free_memory import require_free_memory
+
 MAX_HEADER_BYTES = 2**16
 _TYPES = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1",
@@ -18,6 +21,10 @@ _TYPES = {
     "int": "i4", "int32": "i4", "uint": "u4", "uint32": "u4",
     "float": "f4", "float32": "f4", "double": "f8", "float64": "f8",
 }  # fmt: skip
+# Peak bytes for each value of a row, measured: the rows, the tensors, and what is between them.
+_PLAIN_BYTES, _PACKED_BYTES = 16, 40
+# A header that claims too much is told by the length of the file, not by the memory.
+_MAX_GROWTH = 40
 _TYPE_NAMES = {"f4": "float", "u4": "uint", "u1": "uchar"}
 _BYTE_ORDERS = {"binary_little_endian": "<", "binary_big_endian": ">", "ascii": "="}
 
@@ -42,6 +49,7 @@ def read_ply_elements(path: str | os.PathLike) -> dict[str, np.ndarray]:
     path = Path(path)
     with path.open("rb") as handle:
         byte_order, elements = _read_header(path, handle)
+        _check_memory(path, byte_order, elements)
         arrays = {}
         for element in elements:
             if element.has_lists:
@@ -50,12 +58,20 @@ def read_ply_elements(path: str | os.PathLike) -> dict[str, np.ndarray]:
     return arrays
 
 
-def read_ply_properties(path: str | os.PathLike) -> dict[str, list[str]]:
-    """The property names of each element, from the header alone."""
+def read_ply_header(path: str | os.PathLike) -> dict[str, PlyElement]:
+    """The elements by name, from the header alone.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: not a PLY, a header that cannot be read, or more rows than the file can hold.
+    """
     path = Path(path)
     with path.open("rb") as handle:
-        _, elements = _read_header(path, handle)
-    return {element.name: list(element.types) for element in elements}
+        byte_order, elements = _read_header(path, handle)
+        remaining = path.stat().st_size - handle.tell()
+    for element in elements:
+        _check_length(path, element, byte_order, remaining)
+    return {element.name: element for element in elements}
 
 
 def ply_bytes(elements: Mapping[str, np.ndarray]) -> bytes:
@@ -103,14 +119,7 @@ def _read_header(path: Path, handle: BinaryIO) -> tuple[str, list[PlyElement]]:
 def _read_rows(path: Path, handle: BinaryIO, byte_order: str, element: PlyElement) -> np.ndarray:
     is_text = byte_order == "ascii"
     dtype = np.dtype([(name, code if is_text else byte_order + code) for name, code in element.types.items()])
-    remaining = path.stat().st_size - handle.tell()
-    # In text a value takes at least a digit and a separator, of which the last may be missing.
-    needed = element.count * (2 * len(element.types) if is_text else dtype.itemsize) - is_text
-    if needed > remaining or (element.count and not element.types):
-        raise ValueError(
-            f"{path} claims {element.count} rows of '{element.name}', at least {max(needed, 0)} bytes, "
-            f"but only {remaining} bytes follow: the file is truncated or broken"
-        )
+    _check_length(path, element, byte_order, path.stat().st_size - handle.tell())
     if element.count == 0:
         return np.empty(0, dtype)
     if not is_text:
@@ -128,3 +137,26 @@ def _read_rows(path: Path, handle: BinaryIO, byte_order: str, element: PlyElemen
     for index, name in enumerate(element.types):
         rows[name] = values[:, index]
     return rows
+
+
+def _check_length(path: Path, element: PlyElement, byte_order: str, remaining: int) -> None:
+    """Refuses more rows than can be in the bytes that remain."""
+    is_text = byte_order == "ascii"
+    # In text a value takes at least a digit and a separator, of which the last may be missing. A list takes a byte.
+    row = 2 * len(element.types) if is_text else sum(np.dtype(code).itemsize for code in element.types.values())
+    needed = element.count * (row + element.has_lists * (1 + is_text)) - is_text
+    if needed > remaining or (element.count and not element.types and not element.has_lists):
+        raise ValueError(
+            f"{path} claims {element.count} rows of '{element.name}', at least {max(needed, 0)} bytes, "
+            f"but only {remaining} bytes follow: the file is truncated or broken"
+        )
+
+
+def _check_memory(path: Path, byte_order: str, elements: list[PlyElement]) -> None:
+    """Refuses rows that would not fit into memory together with what is made of them."""
+    rows = max((element.count for element in elements), default=0)
+    values = sum(len(element.types) for element in elements)
+    # As many copies as were measured: packed rows hold several values in one, text is read in double precision.
+    per_value = _PACKED_BYTES if any(name.startswith("packed_") for e in elements for name in e.types) else _PLAIN_BYTES
+    needed = min(rows * values * (per_value + 8 * (byte_order == "ascii")), _MAX_GROWTH * path.stat().st_size)
+    require_free_memory(needed, f"{path} with {rows:,} rows", "prune it in a splat editor first")

@@ -10,11 +10,14 @@ import numpy as np
 import torch
 
 from ..atomic_file import write_bytes
+from ..free_memory import require_free_memory
 from .cloud import GaussianCloud
 from .ply import MIN_LOG_SCALE
 from .spherical_harmonics import rgb_to_sh0, sh0_to_rgb
 
 ROW = np.dtype([("position", "<f4", 3), ("scale", "<f4", 3), ("rgba", "u1", 4), ("rotation", "u1", 4)])
+# Peak memory by file size, measured.
+_MEMORY_GROWTH = 7
 
 
 def write_splat(path: str | os.PathLike, cloud: GaussianCloud) -> Path:
@@ -36,12 +39,15 @@ def read_splat(path: str | os.PathLike) -> GaussianCloud:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: its length is not a multiple of 32 bytes, or it holds values that are not finite, or no Gaussians.
+        ValueError: its length is not a multiple of 32 bytes, it holds no Gaussians or values that are not finite, or it
+            is too large for the memory.
     """
     path = Path(path)
     size = path.stat().st_size
     if size == 0 or size % ROW.itemsize:
         raise ValueError(f"{path} is not a .splat file: its {size} bytes are not a multiple of {ROW.itemsize}")
+    what = f"{path} with {size // ROW.itemsize:,} Gaussians"
+    require_free_memory(_MEMORY_GROWTH * size, what, "prune it in a splat editor first")
     rows = np.fromfile(path, ROW)
     if not (np.isfinite(rows["position"]).all() and np.isfinite(rows["scale"]).all() and (rows["scale"] >= 0).all()):
         raise ValueError(f"{path} has positions or scales that are not finite or scales below 0: it is broken")
