@@ -1,5 +1,6 @@
 """Mesh files: what is written is what is read back, and what other programs accept."""
 
+import base64
 import json
 import shutil
 import struct
@@ -63,6 +64,33 @@ def test_unlit_materials_name_the_extension(textured, tmp_path):
     tree = glb_tree(write_glb(tmp_path / "thing.glb", unlit))
     assert tree["extensionsUsed"] == ["KHR_materials_unlit"]
     assert tree["materials"][0]["extensions"] == {"KHR_materials_unlit": {}}
+
+
+@pytest.mark.parametrize("kind", ["glb", "gltf", "obj"])
+@pytest.mark.parametrize("material", [Material(0.7, 0.2, True), Material(1.0, 0.0, False)])
+def test_the_material_comes_back(textured, tmp_path, kind, material):
+    written = TexturedMesh(textured.mesh, textured.layout, textured.texture, material)
+    path = write_obj(tmp_path / "a", written)[0] if kind == "obj" else write_glb(tmp_path / "a", written)
+    if kind == "gltf":
+        content = path.read_bytes()
+        tree = glb_tree(path)
+        start = 20 + struct.unpack("<I", content[12:16])[0] + 8
+        tree["buffers"][0]["uri"] = "data:application/octet-stream;base64," + base64.b64encode(content[start:]).decode()
+        path = tmp_path / "a.gltf"
+        path.write_text(json.dumps(tree))
+    assert read_mesh(path)[1].material == material
+
+
+def test_a_file_with_a_lit_part_is_lit(textured, tmp_path):
+    unlit = TexturedMesh(textured.mesh, textured.layout, textured.texture, Material(is_unlit=True))
+    path = write_glb(tmp_path / "a.glb", unlit)
+    content, tree = path.read_bytes(), glb_tree(path)
+    tree["materials"].append({"name": "lit"})
+    text = json.dumps(tree).encode()
+    text += b" " * (-len(text) % 4)
+    rest = content[20 + struct.unpack("<I", content[12:16])[0] :]
+    path.write_bytes(struct.pack("<4s4I", b"glTF", 2, 20 + len(text) + len(rest), len(text), 0x4E4F534A) + text + rest)
+    assert not read_mesh(path)[1].material.is_unlit
 
 
 @pytest.mark.parametrize("kind", ["glb", "obj"])
@@ -137,6 +165,33 @@ def test_bad_files_are_one_clear_sentence(tmp_path, name):
     with pytest.raises(ValueError) as error:
         read_mesh(path)
     assert name in str(error.value) and "\n" not in str(error.value)
+
+
+PLY_HEADER = "ply\nformat ascii 1.0\nelement vertex {}\nproperty float x\nproperty float y\nproperty float z\n"
+PLY_HEADER += "element face {}\nproperty list uchar int vertex_indices\nend_header\n"
+
+
+@pytest.mark.parametrize(("vertices", "faces"), [(10**11, 10**11), (3, 10**6), (10**6, 1)])
+def test_a_ply_that_promises_more_than_it_holds_says_how_much(tmp_path, vertices, faces):
+    path = tmp_path / "short.ply"
+    path.write_text(PLY_HEADER.format(vertices, faces) + "0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n")
+    with pytest.raises(ValueError, match=r"short\.ply (claims \d+ rows|has \d+ faces, more than)"):
+        read_mesh(path)
+
+
+def test_a_mesh_that_does_not_fit_into_the_memory_is_refused_before_it_is_read(textured, tmp_path, monkeypatch):
+    import trimesh
+    from splatdream import free_memory
+
+    paths = [write_glb(tmp_path / "a", textured), write_obj(tmp_path / "a", textured)[0], tmp_path / "a.ply"]
+    paths[2].write_text(PLY_HEADER.format(3, 1) + "0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n")
+    assert len(read_mesh(paths[2])[0]) == 1
+    monkeypatch.setattr(free_memory, "free_bytes", lambda: 1000)
+    monkeypatch.setattr(trimesh, "load", lambda *args, **kwargs: pytest.fail("was read"))
+    for path in paths:
+        with pytest.raises(ValueError, match=r"GiB of memory.*decimate it") as error:
+            read_mesh(path)
+        assert str(path) in str(error.value) and "\n" not in str(error.value)
 
 
 def test_a_missing_file_is_named(tmp_path):
