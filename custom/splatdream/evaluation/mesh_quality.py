@@ -3,12 +3,9 @@
 N points on a surface.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from ..cameras.batch import CameraBatch
 from ..cameras.sampling import OrbitRanges, sample_cameras
@@ -23,6 +20,7 @@ from ..toybox.mesh import scene_mesh
 from ..toybox.objects import build_scene
 from ..toybox.ray_tracer import composite, trace
 from ..toybox.scene import Scene
+from .image_metrics import psnr, psnr_of_mean_squares, silhouette_iou
 
 _TOLERANCE_SHARE = 0.01
 _HELD_OUT = OrbitRanges(
@@ -107,13 +105,7 @@ def compare_images(textured: TexturedMesh, scene: Scene, cameras: CameraBatch) -
     squares = (images - truth).square().mean(-1)
     mesh_alpha, true_alpha = fragments.alphas[..., 0], rgba[..., 3]
     both = ((mesh_alpha > 0.99) & (true_alpha > 0.99)).float()
-    of_images = _decibels(squares.mean(dim=(1, 2)))
-    of_insides = _decibels((squares * both).sum(dim=(1, 2)) / both.sum(dim=(1, 2)).clamp(min=1))
-    is_mesh, is_object = mesh_alpha > 0.5, true_alpha > 0.5
-    ious = (is_mesh & is_object).sum(dim=(1, 2)) / (is_mesh | is_object).sum(dim=(1, 2)).clamp(min=1)
-    return of_images, of_insides, ious.mean().item()
-
-
-def _decibels(mean_squares: Float[Tensor, "B"]) -> float:
-    """The mean PSNR of images with values in [0, 1]."""
-    return (-10 / math.log(10) * mean_squares.clamp(min=1e-10).log()).mean().item()
+    of_images = psnr(images, truth).mean().item()
+    of_insides = (squares * both).sum(dim=(1, 2)) / both.sum(dim=(1, 2)).clamp(min=1)
+    ious = silhouette_iou(fragments.alphas, rgba[..., 3:])
+    return of_images, psnr_of_mean_squares(of_insides).mean().item(), ious.mean().item()
