@@ -5,13 +5,13 @@ import io
 import json
 import logging
 import os
-import tempfile
 from dataclasses import asdict, fields
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from ..atomic_file import write_bytes
 from .image_set import ImageSet, ImageSetRecipe, make_image_set
 from .objects import build_scene
 from .ray_tracer import AMBIENT, LIGHT_DIRECTION
@@ -69,16 +69,7 @@ def _read(path: Path) -> ImageSet | None:
 
 
 def _write(path: Path, images: ImageSet) -> None:
-    """A digest, then the arrays; under a temporary name first: another process sees the whole file or none."""
+    """A digest, then the arrays; another process sees the whole file or none."""
     arrays = io.BytesIO()
     np.savez_compressed(arrays, **{field.name: getattr(images, field.name).numpy() for field in fields(images)})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".partial")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(hashlib.sha256(arrays.getvalue()).digest())
-            file.write(arrays.getvalue())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_bytes(path, hashlib.sha256(arrays.getvalue()).digest() + arrays.getvalue())
