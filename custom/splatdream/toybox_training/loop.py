@@ -6,12 +6,13 @@ on the same machine, with the numbers that it would have had.
 
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..atomic_file import atomic_path
 from .averaging import average_decay, averaged_copy, update_average
@@ -92,7 +93,7 @@ def train(
         on_save(average, step)
 
     first_step = step
-    with _progress(options, step) as progress:
+    with _progress(options, step) as progress, _attention(options.device):
         try:
             while not _is_spent(options, step, started):
                 networks.train()
@@ -130,6 +131,11 @@ def train(
 def _is_spent(options: LoopOptions, step: int, started: float) -> bool:
     is_over = options.minutes > 0 and time.monotonic() - started >= 60 * options.minutes
     return is_over or 0 < options.steps <= step
+
+
+def _attention(device: str) -> AbstractContextManager[object]:
+    """On a CPU the plain products: for 64 tokens torch's blocked kernel takes two to five times as long."""
+    return sdpa_kernel(SDPBackend.MATH) if device == "cpu" else nullcontext()
 
 
 def _progress(options: LoopOptions, step: int) -> object:

@@ -11,7 +11,7 @@ from .networks import build_scheduler
 
 
 def embed_texts(text_encoder: nn.Module, tokenizer: object, texts: list[str]) -> Float[Tensor, "B L C"]:
-    """Last hidden states, padded to 77 tokens as in the pipeline."""
+    """Last hidden states, padded as in the pipeline."""
     longest = tokenizer.model_max_length
     tokens = tokenizer(texts, padding="max_length", max_length=longest, truncation=True, return_tensors="pt")
     return text_encoder(tokens.input_ids.to(next(text_encoder.parameters()).device))[0]

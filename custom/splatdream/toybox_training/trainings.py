@@ -66,7 +66,7 @@ def train_vae(
         generator = generator_for(options.seed, "vae", step)
         rows = torch.randint(len(bank), (options.batch_size,), generator=generator)
         noise = torch.randn(options.batch_size, 4, side, side, generator=generator)
-        return autoencoder_loss(networks["vae"], bank.images(rows).to(options.device), noise.to(options.device))
+        return autoencoder_loss(networks["vae"], *_on(options.device, bank.images(rows), noise), step)
 
     def on_save(average: nn.ModuleDict, step: int) -> None:
         vae = average["vae"]
