@@ -58,7 +58,7 @@ def build_autoencoder(sizes: NetworkSizes, seed: int) -> nn.Module:
             sample_size=sizes.image_size,
             scaling_factor=1.0,
         )
-    # Otherwise the posterior's noise is at first as large as 1, its mean near 0: colors take hundreds of steps to appear.
+    # Otherwise the posterior's noise starts as large as 1 and its mean near 0: colors take hundreds of steps to appear.
     with torch.no_grad():
         vae.quant_conv.bias[4:] = _FIRST_LOG_VARIANCE
     return vae
