@@ -40,10 +40,14 @@ BLOCKS_Y = TILE_HEIGHT // BLOCK_HEIGHT
 BLOCKS = BLOCKS_X * BLOCKS_Y
 BLOCK_LEFT = (np.arange(BLOCKS) % BLOCKS_X * BLOCK_WIDTH).astype(np.float32)
 BLOCK_TOP = (np.arange(BLOCKS) // BLOCKS_X * BLOCK_HEIGHT).astype(np.float32)
-CHANNELS = 4  # red, green, blue, depth
-# What is kept of a block, plane after plane: transmittance, red, green, blue, depth. Unsigned, see numba_lanes.
-_BLOCK_SIZE = (CHANNELS + 1) * LANES
-_RED, _GREEN, _BLUE, _DEPTH = (np.uint64(plane * LANES) for plane in range(1, CHANNELS + 1))
+TILE_SIZE = BLOCKS * LANES
+PLANE_SIZE = (
+    TILE_SIZE + LANES
+)  # not a whole number of pages: the processor confuses addresses that are equal but for it
+# What is kept of a tile, plane after plane, block after block: transmittance, red, green, blue, depth. Unsigned, see
+# numba_lanes.
+_PLANES = 5
+_RED, _GREEN, _BLUE, _DEPTH = (np.uint64(plane * PLANE_SIZE) for plane in range(1, _PLANES))
 BATCH = 16
 """Gaussians whose blocks are found together, before compositing them. After a batch, opaque blocks are closed."""
 
@@ -56,6 +60,7 @@ _LAST_COLUMN, _LAST_ROW = np.float32(TILE_WIDTH - 1), np.float32(TILE_HEIGHT - 1
 _ALL_BLOCKS = np.uint64(2**64 - 1)
 _FIRST_COLUMN_OF_BLOCKS = np.uint64(sum(1 << (BLOCKS_X * row) for row in range(BLOCKS_Y)))
 _INT_ZERO, _INT_ONE = np.int32(0), np.int32(1)
+_NEXT, _DOUBLE = np.uint64(1), np.uint64(2)
 _LOG_BLOCK_WIDTH, _BEFORE_BLOCK = np.int32(BLOCK_WIDTH.bit_length() - 1), np.int32(BLOCK_WIDTH - 1)
 
 # A word of which all 64 windows of 6 bits differ: multiplied by 2^k its top bits tell k.
@@ -104,14 +109,25 @@ def lowest_block(blocks):
 
 
 @njit(**JIT_OPTIONS)
-def open_blocks(state, block_size):
-    """The set of blocks that have a pixel that goes on."""
+def open_blocks(state, largest):
+    """The set of blocks that have a pixel that goes on. largest: scratch, half a tile.
+
+    Halves the pixels until one is left of each block: long loops over all blocks, which LLVM vectorizes.
+    """
+    for pair in range(TILE_SIZE // 2):
+        k = np.uint64(pair)
+        largest[k] = max(state[_DOUBLE * k], state[_DOUBLE * k + _NEXT])
+    for pair in range(TILE_SIZE // 4):
+        k = np.uint64(pair)
+        largest[k] = max(largest[_DOUBLE * k], largest[_DOUBLE * k + _NEXT])
+    for pair in range(TILE_SIZE // 8):
+        k = np.uint64(pair)
+        largest[k] = max(largest[_DOUBLE * k], largest[_DOUBLE * k + _NEXT])
     result = np.uint64(0)
     for block in range(BLOCKS):
-        largest = _ZERO
-        for lane in range(LANES):
-            largest = max(largest, state[block * block_size + lane])
-        result |= np.uint64(largest > _ZERO) << np.uint64(block)
+        k = np.uint64(block)
+        goes_on = max(largest[_DOUBLE * k], largest[_DOUBLE * k + _NEXT]) > _ZERO
+        result |= np.uint64(goes_on) << k
     return result
 
 
@@ -153,12 +169,12 @@ def _find_blocks(records, lists, first, last, left, top, still_open, keep_at, bl
 
 
 @njit(**JIT_OPTIONS)
-def composite_tile(records, lists, first, last, left, top, block_sets, state):
+def composite_tile(records, lists, first, last, left, top, block_sets, state, largest):
     """Composites the Gaussians lists[first:last] into state, until the whole tile is opaque.
 
     Those that matter are kept at the front of the list, with their blocks in block_sets; returns where they end.
     """
-    still_open = open_blocks(state, _BLOCK_SIZE)
+    still_open = open_blocks(state, largest)
     end = first
     for start in range(first, last, BATCH):
         kept = _find_blocks(records, lists, start, min(start + BATCH, last), left, top, still_open, end, block_sets)
@@ -170,7 +186,7 @@ def composite_tile(records, lists, first, last, left, top, block_sets, state):
             while blocks:
                 block = lowest_block(blocks)
                 blocks &= blocks - np.uint64(1)
-                base = np.uint64(block * _BLOCK_SIZE)
+                base = np.uint64(block * LANES)
                 dx0, dy0 = BLOCK_LEFT[block] - center_x, BLOCK_TOP[block] - center_y
                 for lane in range(LANES):
                     p = base + np.uint64(lane)
@@ -190,17 +206,25 @@ def composite_tile(records, lists, first, last, left, top, block_sets, state):
                     state[p + _BLUE] += weight * blue
                     state[p + _DEPTH] += weight * depth
         end += kept
-        still_open = open_blocks(state, _BLOCK_SIZE)
+        still_open = open_blocks(state, largest)
         if not still_open:
             break
     return end
 
 
 @njit(inline="always", **JIT_OPTIONS)
-def run_offset(row, block_x, block_size):
-    """Where the BLOCK_WIDTH pixels of a row of the tile that lie in one block begin in the tile's state."""
+def run_offset(row, block_x):
+    """Where the BLOCK_WIDTH pixels of a row of the tile that lie in one block begin in a plane."""
     block = (row // BLOCK_HEIGHT) * BLOCKS_X + block_x
-    return block * block_size + (row % BLOCK_HEIGHT) * BLOCK_WIDTH
+    return block * LANES + (row % BLOCK_HEIGHT) * BLOCK_WIDTH
+
+
+@njit(**JIT_OPTIONS)
+def _close_outside(columns, rows, state):
+    """Sets the transmittance beyond the border of the image to 0: nothing goes on there."""
+    for row in range(TILE_HEIGHT):
+        for column in range(columns if row < rows else 0, TILE_WIDTH):
+            state[run_offset(row, column // BLOCK_WIDTH) + column % BLOCK_WIDTH] = _ZERO
 
 
 @njit(**JIT_OPTIONS)
@@ -227,25 +251,24 @@ def composite_tiles(
     """
     _, height, width, _ = images.shape
     flat_images, flat_alphas, num_channels = images.reshape(-1), alphas.reshape(-1), np.uint64(images.shape[3])
-    state = aligned_floats(BLOCKS * _BLOCK_SIZE)
+    state, largest = aligned_floats(_PLANES * PLANE_SIZE), aligned_floats(TILE_SIZE // 2)
     tiles = len(ends) // len(records)
     for task in range(first_task, last_task):
         camera, tile = task // tiles, task % tiles
         x0, y0 = tile % tiles_x * TILE_WIDTH, tile // tiles_x * TILE_HEIGHT
         columns, rows = min(TILE_WIDTH, width - x0), min(TILE_HEIGHT, height - y0)
-        state[:] = _ZERO  # the transmittance beyond the border of the image: nothing goes on there
-        for row in range(rows):
-            for block_x in range(-(-columns // BLOCK_WIDTH)):
-                p = run_offset(row, block_x, _BLOCK_SIZE)
-                state[p : p + min(BLOCK_WIDTH, columns - block_x * BLOCK_WIDTH)] = _ONE
+        state[:TILE_SIZE] = _ONE
+        state[TILE_SIZE:] = _ZERO
+        if columns < TILE_WIDTH or rows < TILE_HEIGHT:
+            _close_outside(columns, rows, state)
         left, top = np.float32(x0) + _HALF, np.float32(y0) + _HALF
         ends[task] = composite_tile(
-            records[camera], lists, starts[task], starts[task + 1], left, top, block_sets, state
+            records[camera], lists, starts[task], starts[task + 1], left, top, block_sets, state, largest
         )
         red, green, blue = backgrounds[camera]
         for row in range(rows):
             for block_x in range(-(-columns // BLOCK_WIDTH)):
-                p = np.uint64(run_offset(row, block_x, _BLOCK_SIZE))
+                p = np.uint64(run_offset(row, block_x))
                 pixel = np.uint64((camera * height + y0 + row) * width + x0 + block_x * BLOCK_WIDTH)
                 for _ in range(min(BLOCK_WIDTH, columns - block_x * BLOCK_WIDTH)):
                     transmittance = abs(state[p])

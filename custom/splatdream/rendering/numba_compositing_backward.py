@@ -32,18 +32,18 @@ from .numba_compositing import (
     BLOCK_LEFT,
     BLOCK_TOP,
     BLOCK_WIDTH,
-    BLOCKS,
     MIN_DEPTH_DIVISOR,
+    PLANE_SIZE,
     lowest_block,
     run_offset,
 )
 from .numba_lanes import JIT_OPTIONS, LANES, aligned_floats, exp2
 from .signature import MAX_ALPHA, MIN_TRANSMITTANCE
 
-# What is kept of a block, plane after plane: transmittance, S, the gradients of red, green, blue, depth and alpha.
-_BLOCK_SIZE = 7 * LANES
+# What is kept of a tile, plane after plane: transmittance, S, the gradients of red, green, blue, depth and alpha.
+_PLANES = 7
 _BEHIND, _GRAD_RED, _GRAD_GREEN, _GRAD_BLUE, _GRAD_DEPTH, _GRAD_ALPHA = (
-    np.uint64(plane * LANES) for plane in range(1, 7)
+    np.uint64(plane * PLANE_SIZE) for plane in range(1, _PLANES)
 )
 
 # What is summed over pixels for each Gaussian of each tile.
@@ -91,7 +91,7 @@ def composite_tile_backward(  # noqa: PLR0915
             while blocks:
                 block = lowest_block(blocks)
                 blocks &= blocks - np.uint64(1)
-                base = np.uint64(block * _BLOCK_SIZE)
+                base = np.uint64(block * LANES)
                 dx0, dy0 = BLOCK_LEFT[block] - center_x, BLOCK_TOP[block] - center_y
                 for lane in range(LANES):
                     p = base + np.uint64(lane)
@@ -166,7 +166,7 @@ def composite_tiles_backward(
     _, height, width, _ = images.shape
     flat_images, flat_alphas, num_channels = images.reshape(-1), alphas.reshape(-1), np.uint64(images.shape[3])
     flat_grad_images, flat_grad_alphas = grad_images.reshape(-1), grad_alphas.reshape(-1)
-    state = aligned_floats(BLOCKS * _BLOCK_SIZE)
+    state = aligned_floats(_PLANES * PLANE_SIZE)
     lanes = aligned_floats(BATCH * _LANES_SIZE)
     tiles = len(ends) // len(records)
     for task in range(first_task, last_task):
@@ -179,7 +179,7 @@ def composite_tiles_backward(
         red, green, blue = backgrounds[camera]
         for row in range(rows):
             for block_x in range(-(-columns // BLOCK_WIDTH)):
-                p = np.uint64(run_offset(row, block_x, _BLOCK_SIZE))
+                p = np.uint64(run_offset(row, block_x))
                 pixel = np.uint64((camera * height + y0 + row) * width + x0 + block_x * BLOCK_WIDTH)
                 for _ in range(min(BLOCK_WIDTH, columns - block_x * BLOCK_WIDTH)):
                     alpha, grad_alpha = flat_alphas[pixel], flat_grad_alphas[pixel]
