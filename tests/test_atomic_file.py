@@ -5,7 +5,7 @@ import os
 import stat
 
 import pytest
-from splatdream.atomic_file import atomic_path, write_bytes, write_text
+from splatdream.atomic_file import atomic_path, atomic_paths, write_bytes, write_text
 
 
 def test_the_file_has_its_content_and_nothing_else_is_left(tmp_path):
@@ -30,6 +30,23 @@ def test_a_full_disk_is_one_sentence_that_names_the_file(tmp_path):
         temporary.write_bytes(b"half")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("blocked", [0, 1, 2])
+def test_files_that_belong_together_appear_together_or_not_at_all(tmp_path, blocked):
+    paths = [tmp_path / name for name in ("a", "b", "c")]
+    paths[blocked].mkdir()
+    sentence = r"cannot write .*a and .*b and .*c: Is a directory; choose [^;]*$"
+    with pytest.raises(IsADirectoryError, match=sentence), atomic_paths(paths) as temporaries:
+        for temporary in temporaries:
+            temporary.write_bytes(b"new")
+    assert list(tmp_path.iterdir()) == [paths[blocked]]
+    paths[blocked].rmdir()
+    with atomic_paths(paths) as temporaries:
+        for temporary in temporaries:
+            temporary.write_bytes(b"new")
+        assert list(tmp_path.glob("?")) == []
+    assert sorted(tmp_path.iterdir()) == paths
 
 
 def test_a_folder_that_is_a_file_is_one_sentence(tmp_path):

@@ -1,8 +1,9 @@
 """Files appear whole or not at all: no reader and no crash sees half of one."""
 
+import errno
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,23 +18,41 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     Raises:
         OSError: the folder cannot be made or written, or the disk is full; the subclass is that of the cause.
     """
-    path = Path(path)
-    # Not built from path.name: a name of the greatest length that the file system allows has no room for a prefix.
-    temporary = path.parent / f".part-{secrets.token_hex(6)}{path.suffix}"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_paths([path]) as (temporary,):
         yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+
+
+@contextmanager
+def atomic_paths(paths: Sequence[str | os.PathLike]) -> Iterator[list[Path]]:
+    """As `atomic_path`, for files that belong together: all of them appear, after all have been written, or none.
+
+    Raises:
+        OSError: as `atomic_path`.
+    """
+    targets = [Path(path) for path in paths]
+    # Not built from path.name: a name of the greatest length that the file system allows has no room for a prefix.
+    temporaries = [path.parent / f".part-{secrets.token_hex(6)}{path.suffix}" for path in targets]
+    try:
+        for path in targets:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporaries
+        for path, temporary in zip(targets, temporaries, strict=True):
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            if path.is_dir():  # what could stop the renaming of a later file must stop that of the first, too
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        for path, temporary in zip(targets, temporaries, strict=True):
+            temporary.replace(path)
     except OSError as error:
         reason = error.strerror or str(error)
+        names = " and ".join(str(path) for path in targets)
         raise type(error)(
-            f"cannot write {path}: {reason}; choose a folder that can be written and has free space"
+            f"cannot write {names}: {reason}; choose a folder that can be written and has free space"
         ) from error
     finally:
-        if temporary.exists():
-            temporary.unlink()
+        for temporary in temporaries:
+            if temporary.exists():
+                temporary.unlink()
 
 
 def write_bytes(path: str | os.PathLike, data: bytes) -> Path:

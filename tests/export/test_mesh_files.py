@@ -141,6 +141,9 @@ def test_a_mesh_without_places_has_no_texture(tmp_path):
 
 def test_faces_without_area_are_left_out(tmp_path):
     path = tmp_path / "bare.obj"
+    path.write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nv 2 0 0\nf 1 2 4\nf 1 1 3\n")
+    with pytest.raises(ValueError, match="2 faces, and none of them has an area"):
+        read_mesh(path)
     path.write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nv 2 0 0\nf 1 2 3\nf 1 2 4\nf 1 1 3\n")
     assert len(read_mesh(path)[0]) == 1
 
@@ -204,7 +207,10 @@ def test_nothing_is_left_behind_when_writing_fails(textured, tmp_path):
     for write in (write_glb, write_obj):
         with pytest.raises(ValueError, match="not finite"):
             write(tmp_path / "thing", broken)
-    (tmp_path / "blocked.png").mkdir()  # the third of the three files cannot be written
-    with pytest.raises(OSError, match="blocked"):
-        write_obj(tmp_path / "blocked", textured)
-    assert [path.name for path in tmp_path.iterdir()] == ["blocked.png"]
+    for suffix in ("png", "obj"):  # one of the three files cannot be written
+        blocked = tmp_path / f"blocked.{suffix}"
+        blocked.mkdir()
+        with pytest.raises(OSError, match="blocked"):
+            write_obj(tmp_path / "blocked", textured)
+        assert list(tmp_path.iterdir()) == [blocked]
+        blocked.rmdir()

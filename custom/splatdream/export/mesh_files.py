@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from PIL import Image
 from torch import Tensor
 
-from ..atomic_file import atomic_path
+from ..atomic_file import atomic_path, atomic_paths
 from ..free_memory import require_free_memory
 from ..gaussians.ply_format import read_ply_header
 from ..meshing.mesh import Mesh, check_mesh, is_degenerate, without_faces
@@ -84,7 +84,7 @@ def write_obj(path: str | Path, textured: TexturedMesh) -> tuple[Path, Path, Pat
     mtl, png = obj.with_suffix(".mtl"), obj.with_suffix(".png")
     check_mesh(textured.mesh)
     pixels = to_uint8(textured.texture)
-    with atomic_path(obj) as obj_part, atomic_path(mtl) as mtl_part, atomic_path(png) as png_part:
+    with atomic_paths([obj, mtl, png]) as (obj_part, mtl_part, png_part):
         Image.fromarray(pixels).save(png_part, format="PNG")
         mtl_part.write_text(_mtl_text(textured.material, png.name), encoding="utf-8")
         obj_part.write_text(_obj_text(textured, mtl.name), encoding="utf-8")
@@ -120,6 +120,8 @@ def read_mesh(path: str | Path) -> tuple[Mesh, TexturedMesh | None]:
     check_mesh(split, str(path))
     mesh = _welded(split)
     is_removed = is_degenerate(mesh)
+    if is_removed.all():
+        raise ValueError(f"{path} has {len(mesh)} faces, and none of them has an area; export it again")
     welded = without_faces(mesh, is_removed)
     check_mesh(welded, str(path))
     if uvs is None or image is None:
