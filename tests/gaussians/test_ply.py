@@ -261,6 +261,17 @@ def test_the_memory_that_is_free_is_that_of_the_machine_or_of_its_container(tmp_
     assert free_memory.free_bytes() == 2000
 
 
+@pytest.mark.parametrize("write", [write_ply, write_splat])
+def test_an_empty_cloud_is_written_and_refused_when_read(write, tmp_path, generator):
+    empty = GaussianCloud(**{name: tensor[:0] for name, tensor in random_cloud(3, 1, generator).tensors().items()})
+    path = write(tmp_path / ("cloud.splat" if write is write_splat else "cloud.ply"), empty)
+    with pytest.raises(ValueError, match=r"cloud\."):
+        (read_splat if write is write_splat else read_ply)(path)
+    with pytest.raises(ValueError, match="write a plain one"):
+        write_compressed_ply(tmp_path / "compressed.ply", empty)
+    assert not (tmp_path / "compressed.ply").exists()
+
+
 def test_a_missing_file_says_so(tmp_path):
     for read in (read_ply, read_points_ply, read_splat):
         with pytest.raises(FileNotFoundError):

@@ -64,7 +64,13 @@ def write_ply(path: str | os.PathLike, cloud: GaussianCloud) -> Path:
 
 
 def write_compressed_ply(path: str | os.PathLike, cloud: GaussianCloud) -> Path:
-    """A PLY about a quarter as large (PlayCanvas, SuperSplat), with rounded numbers and rows in another order."""
+    """A PLY about a quarter as large (PlayCanvas, SuperSplat), with rounded numbers and rows in another order.
+
+    Raises:
+        ValueError: the cloud is empty; chunks have no bounds then.
+    """
+    if len(cloud) == 0:
+        raise ValueError(f"{path} is not written: an empty cloud has no compressed PLY; write a plain one")
     return write_bytes(path, ply_bytes(encode_chunks(_columns_from_cloud(cloud))))
 
 
@@ -100,7 +106,7 @@ def read_points_ply(path: str | os.PathLike) -> tuple[Float[Tensor, "N 3"], Floa
 def _columns_from_cloud(cloud: GaussianCloud) -> dict[str, np.ndarray]:
     """Float columns by their PLY names, in the order of the file."""
     raw = {name: tensor.detach().float().cpu().numpy() for name, tensor in cloud.tensors().items()}
-    f_rest = raw["shN"].transpose(0, 2, 1).reshape(len(cloud), -1)  # [N, 3 * (K - 1)]
+    f_rest = raw["shN"].transpose(0, 2, 1).reshape(len(cloud), 3 * raw["shN"].shape[1])
     columns = {name: raw["means"][:, i] for i, name in enumerate("xyz")}
     columns |= {f"f_dc_{i}": raw["sh0"][:, 0, i] for i in range(3)}
     columns |= {f"f_rest_{i}": f_rest[:, i] for i in range(f_rest.shape[1])}
