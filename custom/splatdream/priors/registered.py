@@ -1,4 +1,4 @@
-"""The registered closed-form priors: from a configuration to a `DiffusionPrior`."""
+"""The registered priors that need no weights: from a configuration to a `DiffusionPrior`."""
 
 from dataclasses import dataclass
 
@@ -9,6 +9,7 @@ from ..toybox.vocabulary import ToyboxCaption
 from .closed_form import CONDITIONS, ClosedFormPrior
 from .closed_form_base import ExactPrior
 from .closed_form_multiview import MultiViewClosedFormPrior
+from .null_prior import NullPrior
 
 MULTI_VIEW = "multi_view"
 """The condition of the prior that looks at groups of views."""
@@ -86,3 +87,18 @@ class RegisteredClosedFormPrior(BaseObject):
             elevation_range_deg=tuple(self.cfg.elevation_range_deg),
             overhead_share=self.cfg.overhead_share,
         )
+
+
+@register("splatdream-null-prior")
+class RegisteredNullPrior(BaseObject):
+    """Calling it gives a prior that predicts no noise, for counting evaluations."""
+
+    @dataclass
+    class Config(BaseObject.Config):
+        views_per_group: int = 1
+        """Consecutive views that one prediction looks at together."""
+
+    cfg: Config
+
+    def __call__(self) -> NullPrior:
+        return NullPrior(self.cfg.views_per_group)

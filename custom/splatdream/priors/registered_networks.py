@@ -96,7 +96,8 @@ class RegisteredMVDreamPrior(NetworkPrior):
     @dataclass
     class Config(NetworkPrior.Config):
         model: str = "mvdream-sd21"
-        """Short name (mvdream-sd21, mvdream-sd15, toybox-mvdream), checkpoint file, hub id, or folder in diffusers layout."""
+        """Short name (mvdream-sd21, mvdream-sd15, toybox-mvdream), checkpoint file, hub id, or folder in diffusers
+        layout."""
         encoders: str = ""
         """Stable Diffusion model that lends its encoders to a bare checkpoint; empty for the matching one."""
         views_per_group: int = 4
