@@ -184,6 +184,49 @@ def _add_playground(verbs: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=run)
 
 
+def _add_methods_table(actions: argparse._SubParsersAction) -> None:
+    table = actions.add_parser(
+        "methods-table",
+        help="guidance methods on the small trained priors, at equal denoiser evaluations, measured",
+        description="A second call goes on where the first one stopped. docs/methods.md says how to read the report.",
+    )
+    table.add_argument("--set", default="methods", choices=["methods", "janus"], help="of variants (default: methods)")
+    table.add_argument("--variants", nargs="*", metavar="LABEL", help="of the set (default: all)")
+    table.add_argument("--sd", default="toybox-sd", metavar="FOLDER", help="small Stable Diffusion (default: packaged)")
+    table.add_argument("--mvdream", default="toybox-mvdream", metavar="FOLDER", help="likewise, of four views")
+    table.add_argument("--prompts", nargs="*", metavar="TEXT", help="of the toybox (default: six)")
+    table.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2], help="default: 0 1 2")
+    table.add_argument("--evaluations", type=int, default=2400, help="of the denoiser, a run (default: 2400)")
+    table.add_argument("--config", default="configs/toybox-trained.yaml", metavar="YAML", help="what variants share")
+    table.add_argument("--folder", default="outputs/methods-table", help="runs, results and the report")
+    table.add_argument("--overrides", nargs="*", default=[], metavar="KEY=VALUE", help="changes to the configuration")
+    table.add_argument("--report", metavar="MD", help="with a CSV and a PNG beside it (default: FOLDER/SET.md)")
+
+    def make_table(args: argparse.Namespace) -> int:
+        from pathlib import Path
+
+        from .experiments.method_variants import MVDREAM, PROMPTS, STABLE_DIFFUSION, chosen_variants
+        from .experiments.methods_report import write_report
+        from .experiments.methods_table import TableRequest, run_table
+        from .launching import main as launch
+
+        request = TableRequest(
+            variants=chosen_variants(args.set, args.variants),
+            prompts=args.prompts or PROMPTS,
+            seeds=args.seeds,
+            evaluations=args.evaluations,
+            models={STABLE_DIFFUSION: args.sd, MVDREAM: args.mvdream},
+            config=args.config,
+            folder=Path(args.folder),
+            overrides=args.overrides,
+        )
+        report = Path(args.report) if args.report else request.folder / f"{args.set}.md"
+        print(write_report(request, run_table(launch, request), report))
+        return 0
+
+    table.set_defaults(run=make_table)
+
+
 def _add_mesh_table(actions: argparse._SubParsersAction) -> None:
     table = actions.add_parser("mesh-table", help="mesh every object, refine its texture and measure before and after")
     table.add_argument("--config", default="configs/quickstart.yaml", metavar="YAML", help="of the first stage")
@@ -241,6 +284,7 @@ def _add_toybox(verbs: argparse._SubParsersAction) -> None:
         return 0
 
     table.set_defaults(run=make_table)
+    _add_methods_table(actions)
     _add_mesh_table(actions)
     _add_toybox_train(actions)
     _add_toybox_score(actions)

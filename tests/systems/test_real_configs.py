@@ -25,6 +25,10 @@ REAL = {
     for name, config in ALL.items()
     if config["system_type"] == "splatdream-system" and config["system"]["guidance"].get("prior_type") in NETWORK_PRIORS
 }
+# The small priors that come with this package are no real checkpoints, and were run.
+PUBLISHED = [
+    name for name, config in REAL.items() if not config["system"]["guidance"]["prior"]["model"].startswith("toybox-")
+]
 SHORT = (
     "trainer.max_steps=2",
     "trainer.enable_progress_bar=false",
@@ -42,6 +46,7 @@ EVALUATIONS = {
     "gaussian-sds-12gb": 2,
     "mvdream-gaussian": 2,
     "nfsd": 3,
+    "toybox-trained": 2,
     # A guided prediction, one of the learned score, and a training step of it.
     "vsd-gaussian": 2 + 1 + 2,
 }
@@ -80,7 +85,7 @@ def test_a_configuration_for_real_checkpoints_runs_with_a_tiny_one(name, models,
         assert manifest["denoiser_evaluations"] >= 2 * views
 
 
-@pytest.mark.parametrize("name", REAL)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_a_configuration_for_real_checkpoints_says_that_it_was_not_run_with_them(name):
     header = [line for line in (CONFIGS / f"{name}.yaml").read_text().splitlines() if line.startswith("#")]
     text = " ".join(line.removeprefix("#").strip() for line in header)

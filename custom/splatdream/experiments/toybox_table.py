@@ -24,8 +24,7 @@ from .results_store import ResultsStore
 Row = Mapping[str, object]
 Launch = Callable[[Sequence[str]], int]
 
-# The table measures clouds; pictures and videos of every run would take longer than the runs.
-_ONLY_THE_CLOUD = (
+ONLY_THE_CLOUD = (
     "system.export_after_training=true",
     "system.exporter.formats=[ply]",
     "trainer.limit_val_batches=0",
@@ -33,6 +32,7 @@ _ONLY_THE_CLOUD = (
     "data.eval_width=64",
     "data.eval_height=64",
 )
+"""Tables measure clouds; pictures and videos of every run would take longer than the runs."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _run(launch: Launch, cell: Cell, config: str, folder: Path, overrides: Seque
             "use_timestamp=false",
             f"system.prompt_processor.prompt={cell.prompt}",
             f"system.guidance.prior.condition={cell.condition}",
-            *_ONLY_THE_CLOUD,
+            *ONLY_THE_CLOUD,
             *overrides,
         ]
     )
@@ -112,7 +112,7 @@ def _run(launch: Launch, cell: Cell, config: str, folder: Path, overrides: Seque
         raise RuntimeError(f"the run of {cell.key} failed; the results so far are in {folder}")
     exports = sorted((folder / "runs" / tag / "save").glob("it*-export/cloud.ply"))
     cloud = read_ply(exports[-1])
-    return {"prompt": cell.prompt, "num_gaussians": len(cloud)} | _numbers(evaluate(cloud, cell.prompt))
+    return {"prompt": cell.prompt, "num_gaussians": len(cloud)} | numbers(evaluate(cloud, cell.prompt))
 
 
 def evaluate(cloud: GaussianCloud, prompt: str) -> GroundTruthReport:
@@ -126,7 +126,8 @@ def evaluate(cloud: GaussianCloud, prompt: str) -> GroundTruthReport:
     return evaluate_against_toybox(render_on_white, prompt)
 
 
-def _numbers(report: GroundTruthReport) -> Row:
+def numbers(report: GroundTruthReport) -> Row:
+    """What tables keep of a report, by column."""
     return {
         "psnr": report.raw.psnr,
         "ssim": report.raw.ssim,
