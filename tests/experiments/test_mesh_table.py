@@ -1,7 +1,8 @@
 """The table of the second stage."""
 
 import pytest
-from splatdream.experiments.mesh_table import make_mesh_table, mesh_table_text
+from splatdream.experiments import mesh_table
+from splatdream.experiments.mesh_table import Progress, make_mesh_table, mesh_table_text
 
 
 def row(psnr: float, is_watertight: bool = True) -> dict[str, object]:
@@ -29,6 +30,56 @@ def test_a_line_compares_before_and_after_and_means_are_by_refinement():
     assert lines[2] == "| cat | sds | 0.0100 | 0.900 | 0.950 | yes | 0.30 | 20.0 | 22.0 | 21.0 | 23.0 |"
     assert lines[5] == "| mean of 2 | sds | 0.0100 | 0.900 | 0.950 | 50% | 0.30 | 15.0 | 18.0 | 16.0 | 19.0 |"
     assert lines[6].startswith("| mean of 1 | denoise |")
+
+
+def test_gains_are_paired_and_have_intervals():
+    rows = {}
+    for number, (name, gain) in enumerate((("cat", 1.0), ("car", 3.0), ("house", -1.0))):
+        rows[f"{name}/sds/baked"], rows[f"{name}/sds/refined"] = row(10.0 + number), row(10.0 + number + gain)
+    last = mesh_table_text(rows).splitlines()[-1]
+    assert last.startswith("| sds | 3 | +1.00 [-1.00, +3.00] | 2 | +1.00 [")
+
+
+def test_progress_says_how_long_the_rest_takes():
+    now = 100.0
+    progress = Progress(4, clock=lambda: now)
+    assert progress.line("a cat, sds") == "[1/4] a cat, sds"
+    now, progress.done = 160.0, 1
+    assert progress.line("a car, sds") == "[2/4] a car, sds, 3 min to go"
+    now, progress.done = 161.0, 3
+    assert progress.line("a fox, sds") == "[4/4] a fox, sds, 20 s to go"
+
+
+def test_a_table_goes_on_where_it_stopped_and_shows_what_was_asked_for(tmp_path, monkeypatch, capsys):
+    ran = []
+
+    def launch(arguments):
+        name, tag = (next(a for a in arguments if a.startswith(f"{key}=")).split("=")[1] for key in ("name", "tag"))
+        ran.append(tag)
+        if tag == "car-sds" and ran.count(tag) == 1:
+            return 1
+        folder = tmp_path / name / tag
+        for step in [] if name == "gaussians" else [0, 9, 10]:
+            (folder / "save" / f"it{step}-export").mkdir(parents=True, exist_ok=True)
+            (folder / "save" / f"it{step}-export" / "mesh.glb").write_text(str(step))
+        (folder / "ckpts").mkdir(parents=True, exist_ok=True)
+        (folder / "ckpts" / "last.ckpt").write_text("")
+        return 0
+
+    measured = []
+    monkeypatch.setattr(mesh_table, "_numbers", lambda path, _: measured.append(path.read_text()) or row(20.0))
+    arguments = (launch, "c.yaml", {"sds": "t.yaml"}, str(tmp_path), ["cat", "car"], str(tmp_path / "report.md"))
+    with pytest.raises(RuntimeError, match="meshes/car-sds failed; the results so far are in"):
+        make_mesh_table(*arguments)
+    assert ran == ["cat", "cat-sds", "car", "car-sds"] and not (tmp_path / "report.md").exists()
+    make_mesh_table(*arguments)
+    # Neither the finished object nor the finished first stage again; first and last export, by number.
+    assert ran[4:] == ["car-sds"] and measured == ["0", "10", "0", "10"]
+    output = capsys.readouterr().out
+    assert "[2/2] a" in output and "1 of 2 results are in" in output and "[1/1]" in output
+    make_mesh_table(*arguments[:4], ["car"], str(tmp_path / "report.md"))
+    report = (tmp_path / "report.md").read_text()
+    assert len(ran) == 5 and "| car | sds |" in report and "| cat |" not in report
 
 
 def test_unknown_objects_are_named_before_anything_runs(tmp_path):
