@@ -57,3 +57,20 @@ def test_a_seed_repeats_and_options_are_checked(prior):
     assert torch.equal(first.images, second.images)
     with pytest.raises(ValueError, match="etha is no option of sdi"):
         play(prior, PROMPTS, CAMERAS, ["sdi"], FEW_STEPS, method_options={"sdi": {"etha": 0.0}})
+
+
+def test_a_network_stands_in_for_the_exact_prior(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("diffusers")
+    import tiny_models
+    from splatdream.cli import main
+
+    monkeypatch.setenv("SPLATDREAM_CACHE", str(tmp_path))
+    model = tiny_models.make_tiny_stable_diffusion(tmp_path / "sd")
+    command = ["playground", "--model", str(model), "--methods", "sds", "ism", "--steps", "2"]
+    picture = tmp_path / "pictures" / "playground.png"
+    assert main([*command, "--guidance-scale", "7.5", "--output", str(picture)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.split()[:2] == ["sds", "2.0"] for line in lines)
+    assert picture.stat().st_size > 1000
+    assert main([*command, "--guidance-scale", "-1"]) == 1
+    assert "--guidance-scale -1 must be at least 0" in capsys.readouterr().err
