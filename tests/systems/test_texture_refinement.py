@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,12 +10,15 @@ import torch
 pytest.importorskip("embreex")
 pytest.importorskip("xatlas")
 
+from splatdream.cameras.batch import orbit_cameras
 from splatdream.evaluation.mesh_quality import evaluate_mesh
 from splatdream.export.mesh_files import read_mesh
 from splatdream.gaussians.initialization import from_points
 from splatdream.gaussians.ply import write_ply
 from splatdream.launching import main
 from splatdream.meshing.extraction import ExtractionOptions
+from splatdream.systems.mesh_geometry import TexturedMeshGeometry
+from splatdream.systems.texture_refinement import TextureRefinementSystem
 from splatdream.systems.textured_mesh import BakingOptions, mesh_from_cloud
 from splatdream.toybox.objects import build_scene
 from splatdream.toybox.ray_tracer import trace_surface
@@ -48,8 +52,6 @@ SMALL_MESH = (
 
 def gray_cube_cloud():
     """Gaussians on the surface of the toybox's cube, all gray: what is red later, refinement has painted."""
-    from splatdream.cameras.batch import orbit_cameras
-
     scene = build_scene("a red cube")
     cameras = orbit_cameras([-50.0, -20, 10, 40, 70] * 4, torch.arange(20) * 18.0, width=32, height=32)
     depths, _ = trace_surface(scene, cameras)
@@ -149,6 +151,37 @@ def test_a_checkpoint_of_the_first_stage_is_converted(tmp_path):
     overrides = (f"system.geometry_convert_from={checkpoint}", "system.prompt_processor.prompt='an orange cat'")
     assert launch(tmp_path, "train", *overrides, *SMALL_MESH, "trainer.max_steps=1") == 0
     assert read_mesh(tmp_path / "toybox-texture" / "an_orange_cat" / "save" / "it1-export" / "mesh.glb")[1] is not None
+
+
+def cropped(batch, step: int = 0, **config):
+    settings = {"seed": 0, "prior_size": 16, "crop_probability": 1.0} | config
+    return TextureRefinementSystem._perhaps_cropped(SimpleNamespace(cfg=SimpleNamespace(**settings)), batch, step)
+
+
+def test_steps_look_at_parts_where_the_prior_is_smaller_than_the_views():
+    batch = orbit_cameras([10.0, 20.0], [0.0, 90.0], width=64, height=64).to_batch()
+    part = cropped(batch)
+    assert (part["width"], part["height"]) == (16, 16)
+    # A quarter of the view in as many pixels as the prior sees: details as large as in the views.
+    torch.testing.assert_close(torch.tan(part["fovy"] / 2), torch.tan(batch["fovy"] / 2) / 4)
+    torch.testing.assert_close(part["camera_positions"], batch["camera_positions"])
+    assert torch.equal(part["c2w"], cropped(batch)["c2w"]) and not torch.equal(
+        part["c2w"], cropped(batch, step=1)["c2w"]
+    )
+    shares = [cropped(batch, step, crop_probability=0.3) is not batch for step in range(300)]
+    assert 0.2 < sum(shares) / len(shares) < 0.4
+    for settings in ({"prior_size": 0}, {"prior_size": 64}, {"prior_size": 128}, {"crop_probability": 0.0}):
+        assert cropped(batch, **settings) is batch
+
+
+def test_a_mesh_file_with_a_texture_keeps_its_places_and_pixels(finished_run):
+    path = finished_run / "save" / "it6-export" / "mesh.glb"
+    textured = read_mesh(path)[1]
+    kept = TexturedMeshGeometry({"source": str(path), "texture_size": 999}).textured_mesh()
+    assert torch.equal(kept.texture, textured.texture)
+    assert torch.equal(kept.layout.corners, textured.layout.corners) and torch.equal(
+        kept.mesh.corners, textured.mesh.corners
+    )
 
 
 def test_without_anything_to_paint_one_sentence_says_what_to_set(tmp_path, capsys):
