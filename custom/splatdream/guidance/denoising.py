@@ -14,6 +14,13 @@ from ..priors.base import Condition, Views
 from ..prompts.view_prompts import ViewPrompts, from_upstream
 from .denoised_target import denoise, denoising_levels
 from .denoiser import Denoiser
+from .option_range import OptionRange, check_range
+
+_RANGES = {
+    "guidance_scale": (OptionRange(0), "1 is no guidance"),
+    "strength": (OptionRange(0.001, 1), "the default is 0.8"),
+    "num_steps": (OptionRange(1), "the default is 20"),
+}
 
 
 @register("splatdream-denoising-guidance")
@@ -41,6 +48,8 @@ class DenoisingGuidance(BaseObject):
     cfg: Config
 
     def configure(self) -> None:
+        for name, (allowed, remedy) in _RANGES.items():
+            check_range(f"guidance.{name}", getattr(self.cfg, name), allowed, remedy)
         self._prior = find(self.cfg.prior_type)(self.cfg.prior)()
         self._encoded: tuple[object, ViewPrompts, Condition] | None = None
         self.update_step(0, 0)
@@ -48,8 +57,6 @@ class DenoisingGuidance(BaseObject):
     def update_step(self, epoch: int, global_step: int, on_load_weights: bool = False) -> None:
         self._step = global_step
         self._strength = C(self.cfg.strength, epoch, global_step)
-        if not 0.0 < self._strength <= 1.0:
-            raise ValueError(f"guidance.strength must be above 0 and at most 1, got {self._strength}")
 
     def manifest(self) -> dict[str, object]:
         """What identifies the prior in a run manifest."""
