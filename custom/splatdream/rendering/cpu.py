@@ -183,11 +183,12 @@ class _Composite(torch.autograd.Function):
 
         run_in_ranges(composite, C * tiles, _tasks_of(_MIN_PAIRS, C * tiles, len(lists)))
         camera_moments = np.empty((C, N, numba_compositing_backward.MOMENTS), np.float32)
+        is_seen = np.empty((C, N), np.bool_)
 
         def sum_over_tiles(first: int, last: int) -> None:
             for c in range(first, last):
                 numba_compositing_backward.sum_over_tiles(
-                    c, tiles, starts, lists, ends, moments, camera_moments[c, : num_drawn[c]]
+                    c, tiles, starts, lists, ends, moments, is_seen[c, : num_drawn[c]], camera_moments[c]
                 )
 
         run_in_ranges(sum_over_tiles, C, _tasks_of(_MIN_SUMMED, C, len(lists)))
@@ -200,6 +201,7 @@ class _Composite(torch.autograd.Function):
                 first,
                 last,
                 ranks,
+                is_seen,
                 camera_moments,
                 conics.detach().numpy(),
                 opacities.detach().numpy(),

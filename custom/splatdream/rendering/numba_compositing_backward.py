@@ -215,14 +215,19 @@ def composite_tiles_backward(
 
 
 @njit(**JIT_OPTIONS)
-def sum_over_tiles(camera, tiles, starts, lists, ends, moments, camera_moments):
-    """Adds one camera's moments of all tiles, in the order of the tiles, into camera_moments [n,12]."""
-    camera_moments[:] = _ZERO
+def sum_over_tiles(camera, tiles, starts, lists, ends, moments, is_seen, camera_moments):
+    """Adds one camera's moments of all tiles, in the order of the tiles, into camera_moments [n,12].
+
+    Fills is_seen [n]: whether any tile kept the Gaussian. The moments of the others are left as they are.
+    """
+    is_seen[:] = False
     for task in range(camera * tiles, (camera + 1) * tiles):
         for index in range(starts[task], ends[task]):
-            total = camera_moments[lists[index]]
+            rank = lists[index]
+            total, is_begun = camera_moments[rank], is_seen[rank]
             for moment in range(MOMENTS):
-                total[moment] += moments[index, moment]
+                total[moment] = (total[moment] if is_begun else _ZERO) + moments[index, moment]
+            is_seen[rank] = True
 
 
 @njit(**JIT_OPTIONS)
@@ -230,6 +235,7 @@ def moments_to_gradients(
     first,
     last,
     ranks,
+    is_seen,
     camera_moments,
     conics,
     opacities,
@@ -240,8 +246,9 @@ def moments_to_gradients(
     grad_colors,
     absgrad_means2d,
 ):
-    """Fills the gradients of the Gaussians first..last-1 from camera_moments [C,n,12] and ranks [C,N].
+    """Fills the gradients of the Gaussians first..last-1 from camera_moments [C,n,12], is_seen [C,n] and ranks [C,N].
 
+    Behind an opaque surface most are not seen: the bytes that say so stay in the cache, the moments would not.
     grad_colors is [C,N,3], or [1,N,3] where cameras share the colors; absgrad_means2d [C,N,2] may have no rows.
     """
     shares_colors = len(grad_colors) == 1
@@ -251,7 +258,7 @@ def moments_to_gradients(
         to_colors = grad_colors[0 if shares_colors else c]
         for n in range(first, last):
             rank = ranks[c, n]
-            if rank < 0:
+            if rank < 0 or not is_seen[c, rank]:
                 grad_means2d[c, n, 0], grad_means2d[c, n, 1] = _ZERO, _ZERO
                 grad_conics[c, n, 0], grad_conics[c, n, 1], grad_conics[c, n, 2] = _ZERO, _ZERO, _ZERO
                 grad_depths[c, n] = _ZERO
