@@ -21,8 +21,6 @@ _TYPES = {
     "int": "i4", "int32": "i4", "uint": "u4", "uint32": "u4",
     "float": "f4", "float32": "f4", "double": "f8", "float64": "f8",
 }  # fmt: skip
-# Peak bytes for each value of a row, measured: the rows, the tensors, and what is between them.
-_PLAIN_BYTES, _PACKED_BYTES = 16, 40
 # A header that claims too much is told by the length of the file, not by the memory.
 _MAX_GROWTH = 40
 _TYPE_NAMES = {"f4": "float", "u4": "uint", "u1": "uchar"}
@@ -154,9 +152,18 @@ def _check_length(path: Path, element: PlyElement, byte_order: str, remaining: i
 
 def _check_memory(path: Path, byte_order: str, elements: list[PlyElement]) -> None:
     """Refuses rows that would not fit into memory together with what is made of them."""
-    rows = max((element.count for element in elements), default=0)
-    values = sum(len(element.types) for element in elements)
-    # As many copies as were measured: packed rows hold several values in one, text is read in double precision.
-    per_value = _PACKED_BYTES if any(name.startswith("packed_") for e in elements for name in e.types) else _PLAIN_BYTES
-    needed = min(rows * values * (per_value + 8 * (byte_order == "ascii")), _MAX_GROWTH * path.stat().st_size)
-    require_free_memory(needed, f"{path} with {rows:,} rows", "prune it in a splat editor first")
+    is_text = byte_order == "ascii"  # read in double precision first
+    needed = 0
+    for element in elements:
+        row = sum(_peak_bytes(name, code) + 8 * is_text for name, code in element.types.items())
+        needed += element.count * row
+    needed = min(needed, _MAX_GROWTH * path.stat().st_size)
+    num_rows = max((element.count for element in elements), default=0)
+    require_free_memory(needed, f"{path} with {num_rows:,} rows", "prune it in a splat editor first")
+
+
+def _peak_bytes(name: str, code: str) -> int:
+    """For a value of a row, as measured: itself, the tensors that are made of it, and what is between them."""
+    if name.startswith("packed_"):
+        return 80  # holds three or four values
+    return 24 if code == "u1" else 16
