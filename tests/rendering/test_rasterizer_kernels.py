@@ -64,6 +64,19 @@ def test_the_set_of_blocks_holds_every_pixel_that_is_reached_and_hardly_more(see
     assert found.sum() <= in_blocks.sum() + 3  # rounding, and rows of a block that span more together
 
 
+def test_the_work_of_a_gaussian_is_the_blocks_of_its_box_inside_the_image():
+    records = np.zeros((3, numba_binning.RECORD_SIZE), np.float32)
+    records[:, numba_binning.CENTER_X] = 32, 66, 32  # of the second, only 4 columns are in the image
+    records[:, numba_binning.CENTER_Y] = 16
+    records[:, [numba_binning.REACH_X, numba_binning.REACH_Y]] = 6
+    counts = np.empty(2, np.int64)
+    one, two = (numba_binning.count_tiles(records, n, 2, 1, counts) for n in (1, 2))
+    assert one == 16  # 12 x 12 pixels touch at most 4 x 4 blocks
+    assert two - one == 8
+    numba_binning.count_tiles(records, 3, 2, 1, counts)
+    assert counts.tolist() == [2, 3]  # the first and the last lie on both tiles
+
+
 def test_every_block_can_be_taken_from_a_set():
     for block in range(64):
         higher = (1 << block) | (1 << 63)

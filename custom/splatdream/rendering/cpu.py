@@ -25,8 +25,8 @@ from .threads import run_in_ranges
 # Less work than this is done before another thread has woken up.
 _MIN_PROJECTIONS = 16384  # Gaussians times cameras
 _MIN_SORTED = 4096  # Gaussians a camera
-_MIN_PAIRS = 16384  # Gaussians times the tiles that they touch
-_MIN_SUMMED = 65536  # the same, where they are only added up
+_MIN_COMPOSITED = 65536  # blocks of 4 x 4 pixels, times the Gaussians that cover them
+_MIN_SUMMED = 65536  # Gaussians times the tiles that they touch, where they are only added up
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class _Composite(torch.autograd.Function):
         tiles = tiles_x * tiles_y
         records = np.empty((C, N, numba_binning.RECORD_SIZE), np.float32)
         ranks, counts = np.empty((C, N), np.int32), np.empty((C, tiles), np.int64)
-        num_drawn = np.empty(C, np.int64)
+        num_drawn, blocks = np.empty(C, np.int64), np.empty(C, np.int64)
         screen = [tensor.detach().numpy() for tensor in (means2d, conics, depths, radii)]
         by_camera = colors.detach().expand(C, N, 3).numpy()
 
@@ -122,7 +122,7 @@ class _Composite(torch.autograd.Function):
             scratch = np.empty((2, N), np.uint64)
             for c in range(first, last):
                 of_camera = (array[c] for array in screen)
-                num_drawn[c] = numba_binning.bin_camera(
+                num_drawn[c], blocks[c] = numba_binning.bin_camera(
                     *of_camera, log2_opacities, by_camera[c], tiles_x, tiles_y, scratch, ranks[c], records[c], counts[c]
                 )
 
@@ -149,10 +149,13 @@ class _Composite(torch.autograd.Function):
         def composite(first: int, last: int) -> None:
             numba_compositing.composite_tiles(first, last, tiles_x, records, starts, lists, ends, block_sets, *pixels)
 
-        run_in_ranges(composite, C * tiles, _tasks_of(_MIN_PAIRS, C * tiles, len(lists)))
+        # In blocks, of 5 ns: 17 ns to look for those of a Gaussian in a tile, 3 ns to write a pixel.
+        work = int(blocks.sum()) + 4 * len(lists) + C * width * height // 2
+        min_tiles = _tasks_of(_MIN_COMPOSITED, C * tiles, work)
+        run_in_ranges(composite, C * tiles, min_tiles)
         ctx.save_for_backward(means2d, conics, opacities, colors, backgrounds, images, alphas)
         ctx.lists = (records, ranks, num_drawn, starts, lists, ends, block_sets)
-        ctx.image, ctx.tiles_x = image, tiles_x
+        ctx.image, ctx.tiles_x, ctx.min_tiles = image, tiles_x, min_tiles
         return images, alphas
 
     @staticmethod
@@ -181,7 +184,7 @@ class _Composite(torch.autograd.Function):
                 moments,
             )
 
-        run_in_ranges(composite, C * tiles, _tasks_of(_MIN_PAIRS, C * tiles, len(lists)))
+        run_in_ranges(composite, C * tiles, ctx.min_tiles)
         camera_moments = np.empty((C, N, numba_compositing_backward.MOMENTS), np.float32)
         is_seen = np.empty((C, N), np.bool_)
 

@@ -44,6 +44,7 @@ _TWO = np.float32(2)
 _FOUR = np.float32(4)
 _HALF = np.float32(0.5)
 _ZERO = np.float32(0)
+_PER_BLOCK = np.float32(1 / 16)
 _FAR = np.float32(1 << 24)  # pixels, beyond any image
 _RADIX_BITS = 11
 _BUCKETS = 1 << _RADIX_BITS
@@ -116,17 +117,32 @@ def write_records(means2d, conics, depths, radii, log2_opacities, colors, rank, 
         record[ROW_SQUARE_SLOPE] = (xy * xy - _FOUR * xx * yy) / (_FOUR * xx * xx)
 
 
+@njit(inline="always", **JIT_OPTIONS)
+def _covered(center, reach, size):
+    """Length of the part of 0..size, in pixels, that is within `reach` of `center`, and a block that it may share."""
+    return max(min(center + reach, size) - max(center - reach, _ZERO), _ZERO) + _FOUR
+
+
 @njit(**JIT_OPTIONS)
 def count_tiles(records, n, tiles_x, tiles_y, counts):
-    """Fills counts [tiles_y * tiles_x]: how many Gaussians touch each tile."""
+    """Fills counts [tiles_y * tiles_x]: how many Gaussians touch each tile.
+
+    Returns about how many blocks of 4 x 4 pixels the boxes round the Gaussians cover: the work of compositing them.
+    """
     counts[:] = 0
+    blocks = 0
+    width, height = np.float32(tiles_x * TILE_WIDTH), np.float32(tiles_y * TILE_HEIGHT)
     for position in range(n):
         record = records[position]
         x0, x1 = _tile_range(record[CENTER_X], record[REACH_X], _LOG_TILE_WIDTH, tiles_x)
         y0, y1 = _tile_range(record[CENTER_Y], record[REACH_Y], _LOG_TILE_HEIGHT, tiles_y)
+        covered_x = _covered(record[CENTER_X], record[REACH_X], width)
+        covered_y = _covered(record[CENTER_Y], record[REACH_Y], height)
+        blocks += np.int64(covered_x * covered_y * _PER_BLOCK)
         for y in range(y0, y1):
             for x in range(x0, x1):
                 counts[y * tiles_x + x] += 1
+    return blocks
 
 
 @njit(**JIT_OPTIONS)
@@ -148,11 +164,10 @@ def fill_tiles(records, n, tiles_x, tiles_y, starts, lists):
 def bin_camera(
     means2d, conics, depths, radii, log2_opacities, colors, tiles_x, tiles_y, scratch, rank, records, counts
 ):
-    """One camera's Gaussians sorted into records and counted by tile; returns how many are drawn.
+    """One camera's Gaussians sorted into records and counted by tile.
 
-    scratch: [2, N] uint64.
+    Returns how many are drawn, and the blocks of `count_tiles`. scratch: [2, N] uint64.
     """
     n = sort_by_depth(depths, radii, scratch[0], scratch[1], rank)
     write_records(means2d, conics, depths, radii, log2_opacities, colors, rank, records)
-    count_tiles(records, n, tiles_x, tiles_y, counts)
-    return n
+    return n, count_tiles(records, n, tiles_x, tiles_y, counts)
