@@ -116,12 +116,7 @@ def _second_stage(
 
 def _run(launch: Launch, config: str, folder: Path, name: str, tag: str, prompt: str, overrides: Sequence[str]) -> None:
     arguments = ["--config", config, "--train", f"exp_root_dir={folder}", f"name={name}", f"tag={tag}"]
-    arguments += [
-        "use_timestamp=false",
-        "trainer.enable_progress_bar=false",
-        f"system.prompt_processor.prompt={prompt}",
-        *overrides,
-    ]
+    arguments += ["use_timestamp=false", f"system.prompt_processor.prompt={prompt}", *_FEW_PICTURES, *overrides]
     if launch(arguments) != 0:
         raise RuntimeError(f"the run {name}/{tag} failed; the results so far are in {folder}")
 
@@ -166,7 +161,7 @@ def mesh_table_text(rows: Mapping[str, Row]) -> str:
         gains.append(_gain_line(label, of_label))
     lines += [
         "",
-        "| refinement | objects | gain of PSNR, dB | objects that gain | gain inside, dB | objects that gain |",
+        "| refinement | objects | gain of PSNR, dB | gaining | gain inside, dB | gaining |",
     ]
     lines += ["|---|---:|---:|---:|---:|---:|", *gains]
     return "\n".join(lines) + "\n"
