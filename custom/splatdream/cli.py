@@ -12,10 +12,12 @@ examples:
   splatdream train --config configs/quickstart.yaml system.prompt_processor.prompt="a blue robot"
   splatdream export --config TRIAL/configs/parsed.yaml resume=TRIAL/ckpts/last.ckpt
   splatdream view outputs/quickstart/an_orange_cat@.../save/it600-export/cloud.ply
+  splatdream view mesh.glb --page mesh.html
   splatdream generate "a blue robot wearing a red hat"
   splatdream compare --config configs/janus-demo.yaml --vary system.guidance.prior.condition=view_blind,view_words
   splatdream compose "toybox:a red cube" "toybox:a blue sphere@0.9,0,0" --output scene.ply --picture scene.png
   splatdream playground --prompt "a blue robot" --methods sds csd ism --output playground.png
+  splatdream toybox methods-table --set janus --seeds 0 1 2
   splatdream doctor
 """
 
@@ -310,6 +312,7 @@ def _add_toybox_train(actions: argparse._SubParsersAction) -> None:
     parser.add_argument("--learning-rate", type=float, default=5e-4, help="default: 5e-4")
     parser.add_argument("--decay-steps", type=int, default=20000, help="where the learning rate ends (default: 20000)")
     parser.add_argument("--save-minutes", type=float, default=5.0, help="between saves (default: 5)")
+    parser.add_argument("--images", type=int, default=16000, help="to train on (default: 16000)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     parser.add_argument("--bf16", action="store_true", help="forward passes in bfloat16")
@@ -317,8 +320,10 @@ def _add_toybox_train(actions: argparse._SubParsersAction) -> None:
     def run(args: argparse.Namespace) -> int:
         from pathlib import Path
 
+        from .toybox_training.image_bank import VIEWS_PER_GROUP
         from .toybox_training.loop import LoopOptions
-        from .toybox_training.trainings import train_mvdream, train_sd, train_vae
+        from .toybox_training.networks import DEFAULT_SIZES
+        from .toybox_training.trainings import BankSizes, train_mvdream, train_sd, train_vae
 
         options = LoopOptions(
             steps=args.steps,
@@ -332,7 +337,8 @@ def _add_toybox_train(actions: argparse._SubParsersAction) -> None:
             bf16=args.bf16,
         )
         trainings = {"vae": train_vae, "sd": train_sd, "mvdream": train_mvdream}
-        print(trainings[args.network](Path(args.folder), options))
+        banks = BankSizes(num_images=args.images, num_groups=args.images // VIEWS_PER_GROUP)
+        print(trainings[args.network](Path(args.folder), options, DEFAULT_SIZES, banks))
         return 0
 
     parser.set_defaults(run=run)
