@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from omegaconf import OmegaConf
 from splatdream.cameras.batch import orbit_cameras
 from splatdream.cli import main
 from splatdream.evaluation.yaw_map import yaw_map
 from splatdream.experiments.evaluation_budget import plan_steps
 from splatdream.experiments.method_variants import PROMPTS, SETS, chosen_variants, settings_of
 from splatdream.experiments.methods_report import report_text
-from splatdream.experiments.methods_table import MIN_STEPS, Cell, TableRequest, front_share, run_table
+from splatdream.experiments.methods_table import MIN_STEPS, Cell, TableRequest, _arguments, front_share, run_table
 from splatdream.guidance.methods import METHODS
 from splatdream.toybox.objects import build_scene
 from splatdream.toybox.ray_tracer import composite, trace
@@ -176,3 +177,18 @@ def test_settings_of_every_variant_name_its_prior():
         )
         assert (settings["system.guidance.prior.model"], settings["system.guidance.prior_type"]) == expected
         assert Cell(variant, "a red car", 1).key == f"{variant.label}/a red car/1"
+
+
+def test_settings_reach_a_run_as_they_are_meant(tmp_path):
+    variants = chosen_variants("janus", ["clipped", "mvdream sds"])
+    request = TableRequest(variants, ["a red car"], [4], 99, {"sd": "A", "mvdream": "B"}, str(CONFIG), tmp_path)
+    clipped, multiview = (
+        OmegaConf.merge(
+            OmegaConf.load(CONFIG),
+            OmegaConf.from_cli(["trainer.max_steps=7", *_arguments(request, Cell(variant, "a red car", 4))]),
+        )
+        for variant in variants
+    )
+    assert list(clipped.system.guidance.gradient_clip) == [0, 0.5, 2.0, 7]
+    assert clipped.system.prompt_processor.prompt == "a red car" and clipped.system.guidance.seed == 4
+    assert multiview.system.prompt_processor.is_view_dependent is False and multiview.data.views_per_group == 4

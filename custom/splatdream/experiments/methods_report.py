@@ -51,7 +51,9 @@ def report_text(request: TableRequest, rows: Mapping[str, Row], picture_name: st
     lines = [
         f"# {len(labels)} variants at {request.evaluations:,} denoiser evaluations",
         "",
-        f"{len(request.prompts)} prompts, {len(request.seeds)} seeds, {len(rows)} runs. {_LEGEND}",
+        f"Prompts: {'; '.join(request.prompts)}. Seeds: {', '.join(map(str, request.seeds))}. {len(rows)} runs.",
+        "",
+        _LEGEND,
         "",
         f"![One row a prompt, one column a variant, front and back of each, seed {request.seeds[0]}]({picture_name})",
         "",
@@ -66,15 +68,9 @@ def report_text(request: TableRequest, rows: Mapping[str, Row], picture_name: st
             f"| {values['psnr']:.1f} | {values['psnr_turned']:.1f} | {values['iou_turned']:.3f} "
             f"| {values['yaw_error_deg']:.0f} | {values['front_share']:.2f} | {classes} |"
         )
-    lines += [
-        "",
-        *_difference_lines(request, by_variant),
-        "",
-        "## Settings",
-        "",
-        "Beside those of the configuration.",
-        "",
-    ]
+    lines += ["", *_difference_lines(request, by_variant), "", "## Settings", ""]
+    priors = "; ".join(f"{name}: `{request.models[name]}`" for name in {item.prior: None for item in request.variants})
+    lines += [f"Beside those of `{request.config}`. Priors: {priors}.", ""]
     for variant in request.variants:
         settings = {key: value for key, value in settings_of(variant, request.models).items() if "prior" not in key}
         listed = ", ".join(f"`{key.removeprefix('system.')}={json.dumps(value)}`" for key, value in settings.items())
@@ -88,8 +84,7 @@ def _difference_lines(request: TableRequest, by_variant: Mapping[str, Sequence[R
     if not others:
         return []
     lines = [
-        f"Difference from {first}, paired over {len(request.prompts)} prompts (seeds averaged), with 95 % bootstrap "
-        "intervals:",
+        f"Difference from {first}, paired by prompt with seeds averaged, with 95 % bootstrap intervals over prompts:",
         "",
         f"| variant | {' | '.join(label for _, label, _ in _COMPARED)} |",
         f"|---|{'---|' * len(_COMPARED)}",
@@ -103,10 +98,12 @@ def _difference_lines(request: TableRequest, by_variant: Mapping[str, Sequence[R
                     for prompt in request.prompts
                 ]
             )
-            low, high = paired_bootstrap_interval(differences, torch.Generator().manual_seed(0))
             digits = 1 if unit else 3
             numbers = f"{float(differences.mean()):+.{digits}f} {unit}".strip()
-            shown.append(f"{numbers} [{low:+.{digits}f}, {high:+.{digits}f}]")
+            if len(differences) > 1:
+                low, high = paired_bootstrap_interval(differences, torch.Generator().manual_seed(0))
+                numbers += f" [{low:+.{digits}f}, {high:+.{digits}f}]"
+            shown.append(numbers)
         lines.append(f"| {label} | {' | '.join(shown)} |")
     return lines
 
