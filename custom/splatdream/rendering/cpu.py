@@ -140,8 +140,11 @@ class _Composite(torch.autograd.Function):
 
         run_in_ranges(fill_tiles, C, _tasks_of(_MIN_SORTED, C, C * N))
         has_rgb, has_depth, _ = image.flags
-        images = means2d.new_empty(C, height, width, 3 * has_rgb + has_depth)
-        alphas = means2d.new_empty(C, height, width, 1)
+        # By NumPy, which asks the system for huge pages: torch does not, and large images then wait for the TLB.
+        images, alphas = (
+            torch.from_numpy(np.empty((C, height, width, channels), np.float32))
+            for channels in (3 * has_rgb + has_depth, 1)
+        )
         if backgrounds is None:
             backgrounds = means2d.new_zeros(C, 3)
         pixels = [backgrounds.detach().numpy(), *image.flags, images.numpy(), alphas.numpy()]
