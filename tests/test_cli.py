@@ -149,6 +149,12 @@ def test_generate_goes_from_a_sentence_to_a_textured_mesh(tmp_path):
     assert Image.open(results / "summary.png").height > 100
 
 
+def test_generate_refuses_a_prompt_without_words(tmp_path, capsys):
+    assert main(["generate", " ?! ", "--folder", str(tmp_path / "out")]) == 1
+    assert "has no words" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_generate_refuses_a_prompt_that_the_prior_cannot_read(tmp_path, capsys):
     assert main(["generate", "an orange unicorn", "--config", str(TINY), "--folder", str(tmp_path)]) == 1
     assert "unicorn" in capsys.readouterr().err

@@ -30,9 +30,13 @@ def generate(
         config: of the first stage; texture_config: of the second.
 
     Raises:
+        ValueError: the prompt has no words.
         RuntimeError: a stage failed; what the first one made is kept.
     """
-    root = Path(folder) / re.sub(r"\W+", "_", prompt).strip("_")
+    name = re.sub(r"\W+", "_", prompt).strip("_")
+    if not name:
+        raise ValueError(f"the prompt {prompt!r} has no words; say what to make, e.g. 'an orange cat'")
+    root = Path(folder) / name
     shared = [f"exp_root_dir={root}", "use_timestamp=false", f"seed={seed}", f"system.prompt_processor.prompt={prompt}"]
     gaussians, mesh = (_trial(root, name) for name in ("gaussians", "mesh"))
     _run(launch, ["--config", config, "--train", *shared, "name=gaussians", "tag=run"], gaussians)
