@@ -1,9 +1,8 @@
 """What the tables of methods compare: every variant's settings, in one place.
 
-All share configs/toybox-trained.yaml: cameras, geometry, timesteps, ground. Published settings are for networks that
-know the world; these are for priors that know a few hundred objects, where a text leaves little open. So guidance
-scales are a tenth of the published ones for SDS and MVDream and half for the rest, an assumption. Weightings are those
-published.
+All share configs/toybox-trained.yaml: cameras, geometry, timesteps, ground. Weightings are those published. Published
+guidance scales are for networks that know the world; these priors know a few hundred objects, and a text leaves little
+open: every method takes the scale at which the priors themselves are scored. SDS at 10 gave a robot in garish colors.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,10 +22,13 @@ class Variant:
     prior: str = STABLE_DIFFUSION
 
 
-def _method(name: str, guidance_scale: float, weighting: str, **options: object) -> dict[str, object]:
+_SCALE = 3.0
+
+
+def _method(name: str, weighting: str, **options: object) -> dict[str, object]:
     return {
         "system.guidance.method": name,
-        "system.guidance.guidance_scale": guidance_scale,
+        "system.guidance.guidance_scale": _SCALE,
         "system.guidance.weighting": weighting,
         **{f"system.guidance.method_options.{option}": value for option, value in options.items()},
     }
@@ -37,19 +39,19 @@ _LEARNS = {
     # A hundred steps are a hundredth of a published run: at 1e-4 the weights would learn nothing.
     "system.guidance.lora_learning_rate": 1e-3,
 }
-_SDS = _method("sds", 10.0, "sigma_squared")
-_MVDREAM = Variant("mvdream", _method("x0_reconstruction", 5.0, "uniform", x0_rescale=0.5), MVDREAM)
+_SDS = _method("sds", "sigma_squared")
+_MVDREAM = Variant("mvdream", _method("x0_reconstruction", "uniform", x0_rescale=0.5), MVDREAM)
 
 METHODS: tuple[Variant, ...] = (
     Variant("sds", _SDS),
-    Variant("sjc", _method("sjc", 10.0, "uniform")),
-    Variant("csd", _method("csd", 1.0, "sigma_squared")),
-    Variant("nfsd", _method("nfsd", 4.0, "sigma_squared")),
-    Variant("ism", _method("ism", 4.0, "noise_to_signal")),
+    Variant("sjc", _method("sjc", "uniform")),
+    Variant("csd", _method("csd", "sigma_squared")),
+    Variant("nfsd", _method("nfsd", "sigma_squared")),
+    Variant("ism", _method("ism", "noise_to_signal")),
     # Half of the published inversion steps, so that there are twice as many of the run's.
-    Variant("sdi", _method("sdi", 4.0, "noise_to_signal", inversion_steps=5, inversion_guidance_scale=-4.0)),
-    Variant("vsd", _method("vsd", 4.0, "sigma_squared") | _LEARNS),
-    Variant("esd", _method("esd", 4.0, "sigma_squared") | _LEARNS),
+    Variant("sdi", _method("sdi", "noise_to_signal", inversion_steps=5, inversion_guidance_scale=-_SCALE)),
+    Variant("vsd", _method("vsd", "sigma_squared") | _LEARNS),
+    Variant("esd", _method("esd", "sigma_squared") | _LEARNS),
     _MVDREAM,
 )
 """Every guidance method, Stable Diffusion's told the view by a word, MVDream's by its cameras."""
