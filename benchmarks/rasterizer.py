@@ -1,6 +1,6 @@
 """Measures the CPU rasterizer: side by side with others in one run, threads, memory, the first image, a whole step.
 
-    python benchmarks/rasterizer.py --json docs/rasterizer-benchmark.json --plot docs/images/rasterizer-benchmark.png
+    python benchmarks/rasterizer.py --memory --threads 2 --docs docs/rasterizer.md
     python benchmarks/rasterizer.py --gaussians 1000 5000 --pixels 64 --prototype PATH_TO_ANOTHER_RASTERIZER
 
 Others: the dense torch reference (small sizes only), and a prototype folder with modules `raster` (class Raster) and
@@ -29,6 +29,7 @@ import torch
 
 MAX_REFERENCE_WORK = 1000 * 64 * 64  # Gaussians times pixels that the dense reference is asked for
 FOVY_DEG, RADIUS = 49.0, 2.5
+DOCS_BEGIN, DOCS_END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
 def random_scene(num_gaussians: int) -> list[torch.Tensor]:
@@ -228,6 +229,55 @@ def print_table(cases: list[dict]) -> None:
             print(f"| {case['gaussians']} | {case['pixels']} | " + " | ".join(cells) + " |")
 
 
+def docs_tables(cases: list[dict], first_image: dict, step: dict) -> str:
+    """What docs/rasterizer.md says of speed: a table by size, one of what more threads gain, and two sentences."""
+    sizes = sorted({case["pixels"] for case in cases})
+    by_size = {(case["gaussians"], case["pixels"]): case for case in cases}
+    names = sorted(name for name in cases[0]["forward"] if name.startswith("splatdream, "))
+
+    def table(cell: Callable[[dict], str]) -> list[str]:
+        lines = [
+            "| Gaussians | " + " | ".join(f"{pixels} px" for pixels in sizes) + " |",
+            "|---" * (1 + len(sizes)) + "|",
+        ]
+        for gaussians in sorted({gaussians for gaussians, _ in by_size}):
+            cells = [cell(by_size[gaussians, pixels]) for pixels in sizes]
+            lines.append(f"| {gaussians:,} | " + " | ".join(cells) + " |")
+        return lines
+
+    def milliseconds(case: dict) -> str:
+        times = [case[what]["splatdream"]["min"] for what in ("forward", "forward+backward")]
+        cell = " / ".join(f"{time:.2f}" if time < 10 else f"{time:.0f}" for time in times)
+        return f"{cell} / {case['peak_mib']:.0f}" if "peak_mib" in case else cell
+
+    memory = " / peak memory of both in MiB" if "peak_mib" in cases[0] else ""
+    lines = [f"One thread, ms: forward / forward and backward{memory}.", "", *table(milliseconds), ""]
+    for name in names:
+
+        def gain(case: dict, name: str = name) -> str:
+            return " / ".join(
+                f"{case[what]['splatdream']['min'] / case[what][name]['min']:.2f}"
+                for what in ("forward", "forward+backward")
+            )
+
+        threads = name.split()[1]
+        lines += [f"With {threads} threads, times as quick: forward / forward and backward.", "", *table(gain), ""]
+    ratio = step["step"]["min"] / step["render"]["min"]
+    lines += [
+        f"A first image in a fresh process with cached kernels takes {first_image['first_image_s']:.1f} s beyond",
+        "importing torch. A whole optimization step without a prior (activations, render, backward, Adam; 5,000",
+        f"Gaussians, 64 px) takes {ratio:.2f} times as long as rendering forward and backward.",
+    ]
+    return "\n".join(lines)
+
+
+def write_docs(text: str, page: Path) -> None:
+    """Replaces what is between the two marks of the page."""
+    before, rest = page.read_text().split(DOCS_BEGIN)
+    _, after = rest.split(DOCS_END)
+    page.write_text(f"{before}{DOCS_BEGIN}\n\n{text}\n\n{DOCS_END}{after}")
+
+
 def save_plot(cases: list[dict], path: Path) -> None:
     """Time against the number of Gaussians, one line a size."""
     from matplotlib.figure import Figure
@@ -262,6 +312,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--memory", action="store_true", help="also measure the peak memory")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
+    parser.add_argument("--docs", type=Path, help="write the tables between the two marks of this page")
     parser.add_argument("--memory-of", type=int, nargs=3, help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -290,6 +341,8 @@ def main() -> None:
         machine = {"cpu": platform.processor() or platform.machine(), "torch": torch.__version__}
         report = {"machine": machine, "cases": cases, "first_image": first_image, "step": step}
         options.json.write_text(json.dumps(report, indent=1) + "\n")
+    if options.docs:
+        write_docs(docs_tables(cases, first_image, step), options.docs)
     if options.plot:
         save_plot(cases, options.plot)
 
