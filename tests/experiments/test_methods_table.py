@@ -95,7 +95,7 @@ def test_a_table_is_made_once_reported_and_made_again_only_where_something_chang
     assert main(command) == 0
     report = (tmp_path / "methods.md").read_text()
     assert "| sds | 12 | 96 |" in report and "| mvdream | 12 | 96 |" in report
-    assert "Difference from sds" in report and "methods.png" in report
+    assert "Difference from sds" in report and "methods.png" in report and f"`{SMALL[0]}`" in report
     with (tmp_path / "methods.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["variant"] for row in rows] == ["sds", "mvdream"]

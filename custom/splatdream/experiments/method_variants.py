@@ -2,7 +2,7 @@
 
 All share configs/toybox-trained.yaml: cameras, geometry, timesteps, ground. Weightings are those published. Published
 guidance scales are for networks that know the world; these priors know a few hundred objects, and a text leaves little
-open: every method takes one scale, near the best of three for SDS (docs/methods.md).
+open: every method takes the scale at which the priors themselves are scored (docs/methods.md has others tried).
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ class Variant:
     prior: str = STABLE_DIFFUSION
 
 
-_SCALE = 2.0
+_SCALE = 3.0
 
 
 def _method(name: str, weighting: str, **options: object) -> dict[str, object]:

@@ -71,6 +71,8 @@ def report_text(request: TableRequest, rows: Mapping[str, Row], picture_name: st
     lines += ["", *_difference_lines(request, by_variant), "", "## Settings", ""]
     priors = "; ".join(f"{name}: `{request.models[name]}`" for name in {item.prior: None for item in request.variants})
     lines += [f"Beside those of `{request.config}`. Priors: {priors}.", ""]
+    if request.overrides:
+        lines += [f"Of all variants, instead of their own: {', '.join(f'`{item}`' for item in request.overrides)}.", ""]
     for variant in request.variants:
         settings = {key: value for key, value in settings_of(variant, request.models).items() if "prior" not in key}
         listed = ", ".join(f"`{key.removeprefix('system.')}={json.dumps(value)}`" for key, value in settings.items())
