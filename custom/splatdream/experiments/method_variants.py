@@ -23,6 +23,7 @@ class Variant:
 
 
 _SCALE = 3.0
+"""Of classifier-free guidance, 1 being none; csd has no use for it."""
 
 
 def _method(name: str, weighting: str, **options: object) -> dict[str, object]:
