@@ -21,11 +21,20 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             with atomic_path(path) as temporary, open(temporary, "wb") as file:
                 torch.save(checkpoint, file)
         except (OSError, RuntimeError) as error:  # torch reports some failed writes as RuntimeError
-            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-            raise OSError(f"cannot write checkpoint '{path}': {reason}; earlier checkpoints are intact") from error
+            raise OSError(
+                f"cannot write checkpoint '{path}': {_reason(error)}; earlier checkpoints are intact"
+            ) from error
 
     def load_checkpoint(self, path: str | Path, map_location: Any = "cpu", **_: Any) -> dict[str, Any]:
         return load_checkpoint(path, map_location)
+
+
+def _reason(error: Exception) -> str:
+    """What the system said, for example that no space is left, over which torch raises an error about positions."""
+    for cause in (error, error.__context__):
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+    return str(error).splitlines()[0]
 
 
 class Checkpoints(ModelCheckpoint):

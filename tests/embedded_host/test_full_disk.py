@@ -1,0 +1,25 @@
+"""A write that the system refuses leaves earlier checkpoints and one sentence with the system's reason."""
+
+import resource
+
+import pytest
+import torch
+from splatdream.embedded_host.checkpoints import AtomicCheckpointIO
+
+
+@pytest.fixture
+def small_files():
+    """The system refuses to let any file grow beyond 50 kB: what a full disk does, without one."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_checkpoint_that_does_not_fit_says_why_and_keeps_the_one_before(tmp_path, small_files):
+    path = tmp_path / "last.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"weights": torch.ones(10)}, path)
+    with pytest.raises(OSError, match="last.ckpt': File too large; earlier checkpoints are intact"):
+        AtomicCheckpointIO().save_checkpoint({"weights": torch.zeros(100_000)}, path)
+    assert torch.equal(AtomicCheckpointIO().load_checkpoint(path)["weights"], torch.ones(10))
+    assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
