@@ -346,21 +346,26 @@ def _add_toybox_train(actions: argparse._SubParsersAction) -> None:
 
 def _add_toybox_score(actions: argparse._SubParsersAction) -> None:
     parser = actions.add_parser("score", help="how often a small prior's images show the right object, color and view")
-    parser.add_argument("prior", metavar="FOLDER", help="e.g. outputs/toybox-priors/sd/toybox-sd")
+    parser.add_argument("prior", metavar="PRIOR", help="toybox-sd or toybox-mvdream, the packaged ones, or a folder")
     parser.add_argument("--captions", type=int, default=44, help="of each kind, four views each (default: 44)")
     parser.add_argument("--guidance-scale", type=float, default=3.0, help="default: 3")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     parser.add_argument("--output", default=None, metavar="JSON", help="write the numbers there, too")
+    parser.add_argument("--picture", metavar="PNG", help="draw some of the images there")
 
     def run(args: argparse.Namespace) -> int:
         import json
         from pathlib import Path
 
         from .atomic_file import write_text
+        from .priors.model_ids import packaged_folder
         from .toybox_training.score_report import ScoreOptions, score_prior
 
         options = ScoreOptions(args.captions, guidance_scale=args.guidance_scale, device=args.device)
-        report = json.dumps(score_prior(Path(args.prior), options), indent=2)
+        folder = packaged_folder(args.prior) or Path(args.prior)
+        report = json.dumps(
+            score_prior(folder, options, picture=Path(args.picture) if args.picture else None), indent=2
+        )
         print(report)
         if args.output:
             write_text(args.output, report + "\n")

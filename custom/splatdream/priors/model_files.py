@@ -130,6 +130,11 @@ def locate_model(
 
     packaged = packaged_folder(name)
     if packaged is not None:
+        missing = missing_parts(packaged, parts)
+        if missing:
+            raise FileNotFoundError(
+                f"this installation lacks {', '.join(missing)} of {name} ({packaged}); install the package again"
+            )
         return ModelFiles(name, name, None, packaged, tuple(parts), prefers_half)
 
     hub = hub or Hub()

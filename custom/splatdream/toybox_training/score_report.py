@@ -10,6 +10,8 @@ from torch import Tensor
 
 from ..cameras.batch import CameraBatch, orbit_cameras
 from ..cameras.random_streams import generator_for
+from ..export.contact_sheet import contact_sheet
+from ..export.images import write_png
 from ..priors.mvdream_unet import attend_across_views, camera_embedding_input
 from ..toybox.vocabulary import VIEW_WORDS, ToyboxCaption
 from .captions import MULTIVIEW_SUFFIX, dressed_captions, plain_captions
@@ -18,6 +20,8 @@ from .sampling import embed_texts, sample_images
 from .scoring import EVERYTHING, ScoreGrid, Wanted, judge, summary
 
 _BATCH = 32
+_SHOWN = 4
+"""Captions of each kind in the picture."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +37,15 @@ class ScoreOptions:
 
 
 def score_prior(
-    folder: Path, options: ScoreOptions = ScoreOptions(), grid: ScoreGrid = EVERYTHING
+    folder: Path,
+    options: ScoreOptions = ScoreOptions(),
+    grid: ScoreGrid = EVERYTHING,
+    picture: Path | None = None,
 ) -> dict[str, object]:
     """The summary of `trained` (plain) and `held_out` (dressed) captions; plain values, ready for JSON.
+
+    Args:
+        picture: a PNG with the four views of some captions of either kind.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -49,12 +59,21 @@ def score_prior(
         "sampling_steps": options.num_steps,
         "seed": options.seed,
     }
+    shown: list[Float[Tensor, "N 3 H W"]] = []
+    labels: list[str] = []
     for name, captions in (("trained", plain_captions()), ("held_out", dressed_captions(held_out=True))):
         order = torch.randperm(len(captions), generator=generator_for(options.seed, f"score-{name}", 0))
         chosen = [captions[place] for place in order[: options.num_captions].tolist()]
         wanted = _wanted_views(chosen, is_multiview)
         images = torch.cat([generate(wanted[row : row + _BATCH], row) for row in range(0, len(wanted), _BATCH)])
         result[name] = summary(judge(images, wanted, grid))
+        labels += [str(caption) for caption in chosen[:_SHOWN]]
+        shown.append(images[: len(chosen[:_SHOWN]) * VIEWS_PER_GROUP])
+    if picture is not None:
+        columns = [f"{90 * view} degrees" for view in range(VIEWS_PER_GROUP)] if is_multiview else list(VIEW_WORDS)
+        tiles = torch.cat(shown).movedim(1, -1).unflatten(0, (len(labels), VIEWS_PER_GROUP))
+        title = f"{folder.name}, guidance scale {options.guidance_scale:g}, seed {options.seed}"
+        write_png(picture, contact_sheet(tiles, labels, columns, title, zoom=2))
     return result
 
 
