@@ -187,6 +187,22 @@ def test_the_table_refuses_an_object_that_the_toybox_lacks(capsys):
     assert "no 'unicorn'; it has airplane" in capsys.readouterr().err
 
 
+def test_a_small_prior_is_trained_from_the_command_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SPLATDREAM_CACHE", str(tmp_path / "cache"))
+    few = ("--images", "576", "--batch-size", "2", "--folder", str(tmp_path))
+    assert main(["toybox", "train", "vae", "--steps", "1", *few]) == 0
+    assert (tmp_path / "vae" / "autoencoder" / "config.json").exists()
+    assert Image.open(tmp_path / "vae" / "samples.png").width > 100
+    capsys.readouterr()
+    assert main(["toybox", "train", "vae", "--steps", "1", "--start-from", str(tmp_path), *few]) == 1
+    assert "--start-from is for sd" in capsys.readouterr().err
+
+
+def test_a_score_needs_a_prior(tmp_path, capsys):
+    assert main(["toybox", "score", str(tmp_path)]) == 1
+    assert "toybox train sd" in capsys.readouterr().err
+
+
 def test_the_gallery_is_drawn(tmp_path):
     assert main(["toybox", "gallery", "--output", str(tmp_path / "toybox.png")]) == 0
     assert Image.open(tmp_path / "toybox.png").width > 500

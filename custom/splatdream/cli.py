@@ -205,7 +205,7 @@ def _add_methods_table(actions: argparse._SubParsersAction) -> None:
     table.add_argument("--prompts", nargs="*", metavar="TEXT", help="of the toybox (default: six)")
     table.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2], help="default: 0 1 2")
     table.add_argument("--evaluations", type=int, default=2400, help="of the denoiser, a run (default: 2400)")
-    table.add_argument("--config", default="configs/toybox-trained.yaml", metavar="YAML", help="what variants share")
+    table.add_argument("--config", default="configs/quickstart-sd.yaml", metavar="YAML", help="what variants share")
     table.add_argument("--folder", default="outputs/methods-table", help="runs, results and the report")
     table.add_argument("--overrides", nargs="*", default=[], metavar="KEY=VALUE", help="changes to the configuration")
     table.add_argument("--report", metavar="MD", help="with a CSV and a PNG beside it (default: FOLDER/SET.md)")
@@ -312,6 +312,7 @@ def _add_toybox_train(actions: argparse._SubParsersAction) -> None:
     parser.add_argument("--learning-rate", type=float, default=5e-4, help="default: 5e-4")
     parser.add_argument("--decay-steps", type=int, default=20000, help="where the learning rate ends (default: 20000)")
     parser.add_argument("--save-minutes", type=float, default=5.0, help="between saves (default: 5)")
+    parser.add_argument("--start-from", metavar="FOLDER", help="sd only: a finished pipeline to go on from")
     parser.add_argument("--images", type=int, default=16000, help="to train on (default: 16000)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
@@ -337,8 +338,15 @@ def _add_toybox_train(actions: argparse._SubParsersAction) -> None:
             bf16=args.bf16,
         )
         trainings = {"vae": train_vae, "sd": train_sd, "mvdream": train_mvdream}
+        more = {}
+        if args.start_from:
+            if args.network != "sd":
+                raise ValueError(
+                    f"--start-from is for sd; mvdream starts from sd by itself, {args.network} from nothing"
+                )
+            more["start"] = Path(args.start_from)
         banks = BankSizes(num_images=args.images, num_groups=args.images // VIEWS_PER_GROUP)
-        print(trainings[args.network](Path(args.folder), options, DEFAULT_SIZES, banks))
+        print(trainings[args.network](Path(args.folder), options, DEFAULT_SIZES, banks, **more))
         return 0
 
     parser.set_defaults(run=run)

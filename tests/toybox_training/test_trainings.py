@@ -65,6 +65,18 @@ def test_a_state_of_other_sizes_is_refused(folder):
         train_vae(folder, replace(OPTIONS, batch_size=2, steps=5), SIZES, BANKS)
 
 
+def test_a_training_that_starts_from_a_pipeline_begins_with_its_weights(folder, tmp_path):
+    from diffusers import UNet2DConditionModel
+
+    (tmp_path / "vae").symlink_to(folder / "vae")
+    start = folder / "sd" / "toybox-sd"
+    still = replace(OPTIONS, steps=1, learning_rate=0.0)
+    went_on = train_sd(tmp_path, still, SIZES, BANKS, start=start)
+    before, after = (UNet2DConditionModel.from_pretrained(path, subfolder="unet") for path in (start, went_on))
+    for name, weight in before.state_dict().items():
+        assert torch.equal(after.state_dict()[name], weight), name
+
+
 def test_the_order_of_the_trainings_is_said(tmp_path):
     with pytest.raises(FileNotFoundError, match="toybox train vae"):
         train_mvdream(tmp_path, OPTIONS, SIZES, BANKS)

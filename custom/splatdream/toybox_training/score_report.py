@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from tqdm import tqdm
 
 from ..cameras.batch import CameraBatch, orbit_cameras
 from ..cameras.random_streams import generator_for
@@ -65,7 +66,8 @@ def score_prior(
         order = torch.randperm(len(captions), generator=generator_for(options.seed, f"score-{name}", 0))
         chosen = [captions[place] for place in order[: options.num_captions].tolist()]
         wanted = _wanted_views(chosen, is_multiview)
-        images = torch.cat([generate(wanted[row : row + _BATCH], row) for row in range(0, len(wanted), _BATCH)])
+        firsts = tqdm(range(0, len(wanted), _BATCH), desc=f"drawing {name}", unit="batch")
+        images = torch.cat([generate(wanted[row : row + _BATCH], row) for row in firsts])
         result[name] = summary(judge(images, wanted, grid))
         labels += [str(caption) for caption in chosen[:_SHOWN]]
         shown.append(images[: len(chosen[:_SHOWN]) * VIEWS_PER_GROUP])

@@ -86,12 +86,19 @@ def train_vae(
 
 
 def train_sd(
-    folder: Path, options: LoopOptions, sizes: NetworkSizes = DEFAULT_SIZES, banks: BankSizes = BankSizes()
+    folder: Path,
+    options: LoopOptions,
+    sizes: NetworkSizes = DEFAULT_SIZES,
+    banks: BankSizes = BankSizes(),
+    start: Path | None = None,
 ) -> Path:
     """The folder of the text-to-image pipeline; the text encoder learns along.
 
+    Args:
+        start: a finished pipeline whose weights this training starts from, with the learning rate at its top again.
+
     Raises:
-        FileNotFoundError: there is no autoencoder yet.
+        FileNotFoundError: there is no autoencoder yet, or nothing at `start`.
     """
     bank = photo_bank(
         training_captions(banks.num_dressed, options.seed), banks.num_images, sizes.image_size, options.seed
@@ -103,6 +110,11 @@ def train_sd(
         "unet": build_unet(sizes, options.seed, takes_cameras=False),
         "text_encoder": build_text_encoder(sizes, options.seed),
     }
+    started_from = None
+    if start is not None:
+        encoder, state, started_from = _load_text_to_image(start, "cpu")
+        parts["text_encoder"].load_state_dict(encoder.state_dict())
+        parts["unet"].load_state_dict(state)
     networks = nn.ModuleDict(parts).to(options.device)
     target = folder / "sd" / "toybox-sd"
 
@@ -132,7 +144,7 @@ def train_sd(
         images = sample_images(average["unet"], vae, embeddings[1:], embeddings[:1], generator)
         _write_sheet(folder / "sd" / "samples.png", images, [*_SHEET_TEXTS], [""] * 4, f"toybox-sd, step {step}")
 
-    identity = _identity("sd", options, sizes, banks) | {"autoencoder": vae_hash}
+    identity = _identity("sd", options, sizes, banks) | {"autoencoder": vae_hash, "start": started_from}
     train(networks, loss_of_step, folder / "sd", options, identity, on_save)
     return target
 
@@ -151,7 +163,7 @@ def train_mvdream(
             f"batch_size {options.batch_size} must be a multiple of {VIEWS_PER_GROUP}, the views of a group"
         )
     vae, vae_hash = _load_autoencoder(folder, options.device)
-    text_encoder, state, sd_hash = _load_text_to_image(folder, options.device)
+    text_encoder, state, sd_hash = _load_text_to_image(folder / "sd" / "toybox-sd", options.device)
     bank = group_bank(
         training_captions(banks.num_dressed, options.seed), banks.num_groups, sizes.image_size, options.seed
     )
@@ -231,12 +243,11 @@ def _load_autoencoder(folder: Path, device: str) -> tuple[nn.Module, str]:
     return vae.to(device).eval().requires_grad_(False), hashlib.sha256(content).hexdigest()
 
 
-def _load_text_to_image(folder: Path, device: str) -> tuple[nn.Module, dict[str, Tensor], str]:
+def _load_text_to_image(path: Path, device: str) -> tuple[nn.Module, dict[str, Tensor], str]:
     """Its text encoder, its denoiser's weights, and a hash of both."""
     from diffusers import UNet2DConditionModel
     from transformers import CLIPTextModel
 
-    path = folder / "sd" / "toybox-sd"
     if not path.exists():
         raise FileNotFoundError(f"there is no text-to-image model in {path}; run `splatdream toybox train sd` first")
     encoder = CLIPTextModel.from_pretrained(path, subfolder="text_encoder", local_files_only=True).float()
