@@ -26,7 +26,7 @@ pytest.importorskip("peft")
 
 import tiny_models
 
-CONFIG = Path(__file__).parents[2] / "configs" / "toybox-trained.yaml"
+CONFIG = Path(__file__).parents[2] / "configs" / "quickstart-sd.yaml"
 SMALL = (
     "system.geometry.num_points=100",
     "data.width=[16]",

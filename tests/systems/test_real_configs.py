@@ -46,7 +46,8 @@ EVALUATIONS = {
     "gaussian-sds-12gb": 2,
     "mvdream-gaussian": 2,
     "nfsd": 3,
-    "toybox-trained": 2,
+    "quickstart-mvdream": 2,
+    "quickstart-sd": 2,
     # A guided prediction, one of the learned score, and a training step of it.
     "vsd-gaussian": 2 + 1 + 2,
 }

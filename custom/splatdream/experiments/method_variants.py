@@ -1,6 +1,6 @@
 """What the tables of methods compare: every variant's settings, in one place.
 
-All share configs/toybox-trained.yaml: cameras, geometry, timesteps, ground. Weightings are those published. Published
+All share configs/quickstart-sd.yaml: cameras, geometry, timesteps, ground. Weightings are those published. Published
 guidance scales are for networks that know the world; these priors know a few hundred objects, and a text leaves little
 open: every method takes the scale at which the priors themselves are scored (docs/methods.md has others tried).
 """
@@ -91,7 +91,7 @@ _OF_PRIOR: Mapping[str, Mapping[str, object]] = {
 
 
 def settings_of(variant: Variant, models: Mapping[str, str]) -> dict[str, object]:
-    """All that distinguishes a variant's run from configs/toybox-trained.yaml.
+    """All that distinguishes a variant's run from configs/quickstart-sd.yaml.
 
     Args:
         models: the folder or short name of each prior.
