@@ -1,0 +1,92 @@
+"""The small priors of the package draw what they are asked for, through plain diffusers and through our own code."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from splatdream.cameras.batch import orbit_cameras
+from splatdream.priors.model_ids import PACKAGED, packaged_folder
+from splatdream.priors.mvdream import load_mvdream
+from splatdream.priors.mvdream_unet import camera_embedding_input
+from splatdream.priors.stable_diffusion import load_stable_diffusion
+from splatdream.toybox.vocabulary import parse_caption
+from splatdream.toybox_training.captions import MULTIVIEW_SUFFIX
+from splatdream.toybox_training.sampling import embed_texts, sample_images
+from splatdream.toybox_training.scoring import ScoreGrid, Wanted, judge, summary
+
+# Eight objects in four colors: an answer that does not depend on the text is right about one time in 32.
+GRID = ScoreGrid(
+    objects=("cat", "car", "robot", "house", "rabbit", "penguin", "train", "tree"),
+    colors=("red", "green", "blue", "orange"),
+)
+TEXTS = ("an orange cat", "a green car", "a blue robot", "a red house", "a green train", "a blue penguin")
+
+
+def test_the_weights_are_small_and_in_half_precision():
+    files = [path for name in PACKAGED for path in packaged_folder(name).rglob("*.safetensors")]
+    assert len(files) == 6
+    assert sum(path.stat().st_size for path in files) <= 48e6
+    for path in files:
+        with safe_open(path, "pt") as weights:
+            assert {weights.get_tensor(name).dtype for name in weights.keys()} == {torch.float16}  # noqa: SIM118
+
+
+def test_plain_diffusers_draws_the_object_in_its_color():
+    from diffusers import StableDiffusionPipeline
+
+    pipeline = StableDiffusionPipeline.from_pretrained(packaged_folder("toybox-sd"))
+    pipeline.set_progress_bar_config(disable=True)
+    drawn = pipeline(
+        list(TEXTS),
+        guidance_scale=3.0,
+        num_inference_steps=20,
+        generator=torch.Generator().manual_seed(0),
+        output_type="np",
+    ).images
+    assert drawn.shape == (len(TEXTS), 64, 64, 3) and np.isfinite(drawn).all()
+    verdicts = judge(torch.from_numpy(drawn).movedim(-1, 1), [Wanted(parse_caption(text)) for text in TEXTS], GRID)
+    assert summary(verdicts)["object_and_color"] >= 5 / 6
+
+
+def test_mvdream_draws_four_views_of_one_object_from_where_its_cameras_stand():
+    prior = load_mvdream("toybox-mvdream")
+    pipeline_parts = prior.network, prior.vae
+    azimuths = [0.0, 90.0, 180.0, 270.0]
+    texts = [text for text in TEXTS[:4] for _ in azimuths]
+    wanted = [
+        Wanted(replace(parse_caption(text), view_word=None), azimuth) for text in TEXTS[:4] for azimuth in azimuths
+    ]
+    cameras = orbit_cameras([20.0] * len(texts), azimuths * 4)
+    from transformers import CLIPTextModel, CLIPTokenizer
+
+    folder = packaged_folder("toybox-mvdream")
+    encoder = CLIPTextModel.from_pretrained(folder, subfolder="text_encoder").float()
+    tokenizer = CLIPTokenizer.from_pretrained(folder, subfolder="tokenizer")
+    with torch.no_grad():
+        embeddings = embed_texts(encoder, tokenizer, ["", *(f"{text}{MULTIVIEW_SUFFIX}" for text in texts)])
+    images = sample_images(
+        *pipeline_parts,
+        embeddings[1:],
+        embeddings[:1],
+        torch.Generator().manual_seed(0),
+        camera_embedding_input(cameras.c2w),
+        num_steps=20,
+    )
+    report = summary(judge(images, wanted, GRID))
+    assert report["object_and_color"] >= 0.75
+    assert report["view"] >= 0.75
+
+
+@pytest.mark.parametrize(("name", "load"), [("toybox-sd", load_stable_diffusion), ("toybox-mvdream", load_mvdream)])
+def test_the_record_of_a_run_names_the_packaged_prior_and_hashes_its_files(name, load):
+    manifest = load(name).manifest()
+    assert manifest["model_id"] == name
+    assert "unet/diffusion_pytorch_model.safetensors" in manifest["files"]
+
+
+def test_an_installation_without_the_weights_says_so(monkeypatch, tmp_path):
+    monkeypatch.setattr("splatdream.priors.model_files.packaged_folder", lambda name: tmp_path / name)
+    with pytest.raises(FileNotFoundError, match="this installation lacks unet, vae"):
+        load_stable_diffusion("toybox-sd")
