@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from ..host import BaseObject, register
 from .debiasing import MaskedLanguageModel, debias_prompt
 from .directions import ViewDirection, ViewThresholds
-from .library import resolve_prompt
+from .prompt_library import resolve_prompt
 from .view_prompts import ViewPrompts, make_view_prompts
 
 

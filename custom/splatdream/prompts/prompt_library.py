@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 PREFIX = "lib:"
-LIBRARY_PATH = Path(__file__).with_name("library.json")
+LIBRARY_PATH = Path(__file__).with_name("prompt_library.json")
 
 
 def resolve_prompt(text: str, library_path: Path = LIBRARY_PATH) -> str:
