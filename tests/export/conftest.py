@@ -112,6 +112,18 @@ class Browser:
         image = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
         return np.asarray(image, dtype=np.float32) / 255
 
+    def lose_context(self) -> None:
+        """Takes the graphics context from the page's canvas and waits until it is given back."""
+        self.evaluate(
+            """new Promise(done => {
+                const canvas = document.getElementById('view');
+                const extension = canvas.getContext('webgl2').getExtension('WEBGL_lose_context');
+                canvas.addEventListener('webglcontextlost', () => setTimeout(() => extension.restoreContext(), 0));
+                canvas.addEventListener('webglcontextrestored', () => setTimeout(done, 0));
+                extension.loseContext();
+            })"""
+        )
+
     def close(self) -> None:
         self._session = None
         try:

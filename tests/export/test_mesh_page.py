@@ -116,15 +116,7 @@ def test_a_lost_graphics_context_brings_the_mesh_back(browser, tmp_path):
     write_mesh_viewer_html(page, colored_cube(), "a test")
     browser.open(f"{page.as_uri()}#plain", WIDTH, HEIGHT)
     first = browser.screenshot()
-    browser.evaluate(
-        """new Promise(done => {
-            const canvas = document.getElementById('view');
-            const extension = canvas.getContext('webgl2').getExtension('WEBGL_lose_context');
-            canvas.addEventListener('webglcontextlost', () => setTimeout(() => extension.restoreContext(), 0));
-            canvas.addEventListener('webglcontextrestored', () => setTimeout(done, 0));
-            extension.loseContext();
-        })"""
-    )
+    browser.lose_context()
     assert _psnr(browser.screenshot(), first) > 60
 
 

@@ -124,15 +124,7 @@ def test_wheel_keys_and_buttons_zoom_turn_and_reset(browser, tmp_path):
 def test_a_lost_graphics_context_comes_back(browser, tmp_path):
     cloud = _random_cloud(100, 0)
     first = _open(browser, tmp_path / "page.html", cloud, "background=black")
-    browser.evaluate(
-        """new Promise(done => {
-            const canvas = document.getElementById('view');
-            const extension = canvas.getContext('webgl2').getExtension('WEBGL_lose_context');
-            canvas.addEventListener('webglcontextlost', () => setTimeout(() => extension.restoreContext(), 0));
-            canvas.addEventListener('webglcontextrestored', () => setTimeout(done, 0));
-            extension.loseContext();
-        })"""
-    )
+    browser.lose_context()
     assert _psnr(browser.screenshot(), first) > 60
 
 
