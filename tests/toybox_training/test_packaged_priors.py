@@ -7,11 +7,14 @@ import pytest
 import torch
 from safetensors import safe_open
 from splatdream.cameras.batch import orbit_cameras
+from splatdream.evaluation.image_metrics import psnr
 from splatdream.priors.model_ids import PACKAGED, packaged_folder
 from splatdream.priors.mvdream import load_mvdream
 from splatdream.priors.mvdream_unet import camera_embedding_input
 from splatdream.priors.stable_diffusion import load_stable_diffusion
-from splatdream.toybox.vocabulary import parse_caption
+from splatdream.toybox.objects import build_scene
+from splatdream.toybox.ray_tracer import composite, trace
+from splatdream.toybox.vocabulary import COLORS, parse_caption
 from splatdream.toybox_training.captions import MULTIVIEW_SUFFIX
 from splatdream.toybox_training.sampling import embed_texts, sample_images
 from splatdream.toybox_training.scoring import ScoreGrid, Wanted, judge, summary
@@ -33,6 +36,18 @@ def test_the_weights_are_small_and_in_half_precision():
             assert {weights.get_tensor(name).dtype for name in weights.keys()} == {torch.float16}  # noqa: SIM118
 
 
+def test_the_autoencoder_gives_true_images_back():
+    # The figure of the model cards.
+    azimuths = [0.0, 90.0, 180.0, 270.0]
+    cameras = orbit_cameras([20.0] * 4, azimuths, width=64, height=64)
+    scenes = [build_scene(f"{color} {name}") for color in COLORS for name in ("cat", "car", "robot", "duck")]
+    images = torch.cat([composite(trace(scene, cameras), torch.ones(4, 3)) for scene in scenes])
+    prior = load_stable_diffusion("toybox-sd")
+    with torch.no_grad():
+        decoded = prior.decode_latents(prior.encode_images(images))
+    assert psnr(decoded, images).mean() == pytest.approx(29.7, abs=0.1)
+
+
 def test_plain_diffusers_draws_the_object_in_its_color():
     from diffusers import StableDiffusionPipeline
 
@@ -52,7 +67,6 @@ def test_plain_diffusers_draws_the_object_in_its_color():
 
 def test_mvdream_draws_four_views_of_one_object_from_where_its_cameras_stand():
     prior = load_mvdream("toybox-mvdream")
-    pipeline_parts = prior.network, prior.vae
     azimuths = [0.0, 90.0, 180.0, 270.0]
     texts = [text for text in TEXTS[:4] for _ in azimuths]
     wanted = [
@@ -67,7 +81,8 @@ def test_mvdream_draws_four_views_of_one_object_from_where_its_cameras_stand():
     with torch.no_grad():
         embeddings = embed_texts(encoder, tokenizer, ["", *(f"{text}{MULTIVIEW_SUFFIX}" for text in texts)])
     images = sample_images(
-        *pipeline_parts,
+        prior.network,
+        prior.vae,
         embeddings[1:],
         embeddings[:1],
         torch.Generator().manual_seed(0),

@@ -1,10 +1,14 @@
 """The score knows true images and is not fooled by noise."""
 
+from dataclasses import replace
+
+import pytest
 import torch
 from splatdream.cameras.batch import orbit_cameras
 from splatdream.toybox.objects import build_scene
 from splatdream.toybox.ray_tracer import composite, trace
 from splatdream.toybox.vocabulary import ToyboxCaption
+from splatdream.toybox_training.captions import dressed_captions, view_words
 from splatdream.toybox_training.scoring import ScoreGrid, Wanted, judge, summary
 
 GRID = ScoreGrid(16, 8, (0.0, 30.0, 75.0), ("cat", "car", "house", "robot"), ("red", "green", "blue", "white"))
@@ -42,6 +46,23 @@ def test_true_views_are_right_by_camera_and_wrong_when_turned_round():
     turned = judge(images, [Wanted(caption, azimuth + 180) for azimuth in azimuths], GRID)
     assert summary(right)["view"] == 1
     assert summary(turned)["view"] == 0
+
+
+@pytest.mark.slow
+def test_true_images_between_the_directions_of_the_grid_are_nearly_all_right():
+    # The figures of docs/toybox-priors.md.
+    generator = torch.Generator().manual_seed(1)
+    captions = dressed_captions(held_out=True)
+    images, wanted = [], []
+    for place in torch.randperm(len(captions), generator=generator)[:36].tolist():
+        azimuth, height = torch.rand(2, generator=generator).tolist()
+        camera = orbit_cameras([70 * height - 10], [360 * azimuth - 180], width=64, height=64)
+        images.append(composite(trace(build_scene(captions[place]), camera), torch.ones(1, 3)).movedim(-1, 1))
+        wanted.append(Wanted(replace(captions[place], view_word=view_words(camera)[0])))
+    result = summary(judge(torch.cat(images), wanted))
+    assert result["object_and_color"] == 1
+    assert result["view"] == pytest.approx(0.97, abs=0.01)
+    assert result["accessory"] == pytest.approx(0.92, abs=0.01)
 
 
 def test_noise_is_right_by_chance_only():

@@ -16,7 +16,7 @@ from .tokenizer import MAX_TOKENS, build_tokenizer
 
 @dataclass(frozen=True)
 class NetworkSizes:
-    """Channels and layers. The defaults, as fp16, are 45 MB for both priors together."""
+    """Channels and layers. The defaults, as fp16, are 40 MB for both priors together."""
 
     image_size: int = 64
     """Pixels. With three levels in the autoencoder latents are 16 x 16 x 4, a quarter: an eighth loses the eyes."""
