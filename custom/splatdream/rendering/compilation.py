@@ -10,14 +10,22 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from . import numba_binning, numba_compositing, numba_compositing_backward, numba_lanes, numba_projection, signature
+from . import (
+    numba_binning,
+    numba_compositing,
+    numba_compositing_backward,
+    numba_lanes,
+    numba_planes,
+    numba_projection,
+    signature,
+)
 
 COMPILE_SECONDS = 12  # measured on one core of an AMD EPYC, imports of the compiling process included
 _IS_CHILD = "SPLATDREAM_IS_COMPILING"
 
 _KERNELS = (
     numba_projection.project,
-    numba_binning.bin_camera,
+    numba_binning.bin_cameras,
     numba_binning.fill_tiles,
     numba_compositing.composite_tiles,
     numba_projection.project_backward,
@@ -25,7 +33,15 @@ _KERNELS = (
     numba_compositing_backward.sum_over_tiles,
     numba_compositing_backward.moments_to_gradients,
 )
-_MODULES = (signature, numba_lanes, numba_projection, numba_binning, numba_compositing, numba_compositing_backward)
+_MODULES = (
+    signature,
+    numba_lanes,
+    numba_planes,
+    numba_projection,
+    numba_binning,
+    numba_compositing,
+    numba_compositing_backward,
+)
 _SOURCES = [Path(module.__file__) for module in _MODULES]
 
 

@@ -116,15 +116,11 @@ class _Composite(torch.autograd.Function):
         ranks, counts = np.empty((C, N), np.int32), np.empty((C, tiles), np.int64)
         num_drawn, blocks = np.empty(C, np.int64), np.empty(C, np.int64)
         screen = [tensor.detach().numpy() for tensor in (means2d, conics, depths, radii)]
-        by_camera = colors.detach().expand(C, N, 3).numpy()
+        by_camera = (colors if colors.ndim == 3 else colors[None]).detach().numpy()
+        sorted_by = (log2_opacities, by_camera, tiles_x, tiles_y)
 
         def bin_cameras(first: int, last: int) -> None:
-            scratch = np.empty((2, N), np.uint64)
-            for c in range(first, last):
-                of_camera = (array[c] for array in screen)
-                num_drawn[c], blocks[c] = numba_binning.bin_camera(
-                    *of_camera, log2_opacities, by_camera[c], tiles_x, tiles_y, scratch, ranks[c], records[c], counts[c]
-                )
+            numba_binning.bin_cameras(first, last, *screen, *sorted_by, ranks, records, counts, num_drawn, blocks)
 
         run_in_ranges(bin_cameras, C, _tasks_of(_MIN_SORTED, C, C * N))
         starts = np.zeros(C * tiles + 1, np.int64)
@@ -133,10 +129,7 @@ class _Composite(torch.autograd.Function):
         block_sets = np.empty(starts[-1], np.uint64)
 
         def fill_tiles(first: int, last: int) -> None:
-            for c in range(first, last):
-                numba_binning.fill_tiles(
-                    records[c], num_drawn[c], tiles_x, tiles_y, starts[c * tiles : (c + 1) * tiles], lists
-                )
+            numba_binning.fill_tiles(first, last, records, num_drawn, tiles_x, tiles_y, starts, lists)
 
         run_in_ranges(fill_tiles, C, _tasks_of(_MIN_SORTED, C, C * N))
         has_rgb, has_depth, _ = image.flags
@@ -192,10 +185,9 @@ class _Composite(torch.autograd.Function):
         is_seen = np.empty((C, N), np.bool_)
 
         def sum_over_tiles(first: int, last: int) -> None:
-            for c in range(first, last):
-                numba_compositing_backward.sum_over_tiles(
-                    c, tiles, starts, lists, ends, moments, is_seen[c, : num_drawn[c]], camera_moments[c]
-                )
+            numba_compositing_backward.sum_over_tiles(
+                first, last, num_drawn, starts, lists, ends, moments, is_seen, camera_moments
+            )
 
         run_in_ranges(sum_over_tiles, C, _tasks_of(_MIN_SUMMED, C, len(lists)))
         screen = [torch.empty_like(means2d), torch.empty_like(conics), means2d.new_empty(C, N)]

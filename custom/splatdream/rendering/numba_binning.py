@@ -146,7 +146,7 @@ def count_tiles(records, n, tiles_x, tiles_y, counts):
 
 
 @njit(**JIT_OPTIONS)
-def fill_tiles(records, n, tiles_x, tiles_y, starts, lists):
+def _fill_tiles_of_camera(records, n, tiles_x, tiles_y, starts, lists):
     """Writes each tile's positions, nearest first, to lists[starts[tile]:]."""
     ends = starts.copy()
     for position in range(n):
@@ -161,13 +161,41 @@ def fill_tiles(records, n, tiles_x, tiles_y, starts, lists):
 
 
 @njit(**JIT_OPTIONS)
-def bin_camera(
-    means2d, conics, depths, radii, log2_opacities, colors, tiles_x, tiles_y, scratch, rank, records, counts
+def bin_cameras(
+    first,
+    last,
+    means2d,
+    conics,
+    depths,
+    radii,
+    log2_opacities,
+    colors,
+    tiles_x,
+    tiles_y,
+    ranks,
+    records,
+    counts,
+    num_drawn,
+    blocks,
 ):
-    """One camera's Gaussians sorted into records and counted by tile.
+    """The Gaussians of the cameras first..last-1, sorted into records [C,N,16] and counted by tile, [C, tiles].
 
-    Returns how many are drawn, and the blocks of `count_tiles`. scratch: [2, N] uint64.
+    Fills num_drawn [C], ranks [C,N], and blocks [C] as `count_tiles` returns them. colors: [C,N,3], or [1,N,3] where
+    cameras share them.
     """
-    n = sort_by_depth(depths, radii, scratch[0], scratch[1], rank)
-    write_records(means2d, conics, depths, radii, log2_opacities, colors, rank, records)
-    return n, count_tiles(records, n, tiles_x, tiles_y, counts)
+    scratch = np.empty((2, len(log2_opacities)), np.uint64)
+    for c in range(first, last):
+        n = sort_by_depth(depths[c], radii[c], scratch[0], scratch[1], ranks[c])
+        by_camera = colors[min(c, len(colors) - 1)]
+        write_records(means2d[c], conics[c], depths[c], radii[c], log2_opacities, by_camera, ranks[c], records[c])
+        num_drawn[c] = n
+        blocks[c] = count_tiles(records[c], n, tiles_x, tiles_y, counts[c])
+
+
+@njit(**JIT_OPTIONS)
+def fill_tiles(first, last, records, num_drawn, tiles_x, tiles_y, starts, lists):
+    """Fills the lists of all tiles of the cameras first..last-1; a list begins at its tile's place in starts."""
+    tiles = tiles_x * tiles_y
+    for c in range(first, last):
+        mine = starts[c * tiles : (c + 1) * tiles]
+        _fill_tiles_of_camera(records[c], num_drawn[c], tiles_x, tiles_y, mine, lists)

@@ -31,23 +31,25 @@ from .numba_binning import (
     TILE_WIDTH,
 )
 from .numba_lanes import JIT_OPTIONS, LANES, aligned_floats, exp2
+from .numba_planes import (
+    BLOCK_HEIGHT,
+    BLOCK_WIDTH,
+    BLOCKS,
+    BLOCKS_X,
+    BLOCKS_Y,
+    PLANE_SIZE,
+    TILE_SIZE,
+    close_outside,
+    write_pixels,
+)
 from .signature import MAX_ALPHA, MIN_TRANSMITTANCE
 
-BLOCK_WIDTH = 4
-BLOCK_HEIGHT = LANES // BLOCK_WIDTH
-BLOCKS_X = TILE_WIDTH // BLOCK_WIDTH
-BLOCKS_Y = TILE_HEIGHT // BLOCK_HEIGHT
-BLOCKS = BLOCKS_X * BLOCKS_Y
 BLOCK_LEFT = (np.arange(BLOCKS) % BLOCKS_X * BLOCK_WIDTH).astype(np.float32)
 BLOCK_TOP = (np.arange(BLOCKS) // BLOCKS_X * BLOCK_HEIGHT).astype(np.float32)
-TILE_SIZE = BLOCKS * LANES
-PLANE_SIZE = (
-    TILE_SIZE + LANES
-)  # not a whole number of pages: the processor confuses addresses that are equal but for it
-# What is kept of a tile, plane after plane, block after block: transmittance, red, green, blue, depth. Unsigned, see
+# What is kept of a tile, plane after plane: transmittance (at the end alpha), red, green, blue, depth. Unsigned, see
 # numba_lanes.
 _PLANES = 5
-_RED, _GREEN, _BLUE, _DEPTH = (np.uint64(plane * PLANE_SIZE) for plane in range(1, _PLANES))
+_ALPHA, _RED, _GREEN, _BLUE, _DEPTH = (np.uint64(plane * PLANE_SIZE) for plane in range(_PLANES))
 BATCH = 16
 """Gaussians whose blocks are found together, before compositing them. After a batch, opaque blocks are closed."""
 
@@ -212,19 +214,19 @@ def composite_tile(records, lists, first, last, left, top, block_sets, state, la
     return end
 
 
-@njit(inline="always", **JIT_OPTIONS)
-def run_offset(row, block_x):
-    """Where the BLOCK_WIDTH pixels of a row of the tile that lie in one block begin in a plane."""
-    block = (row // BLOCK_HEIGHT) * BLOCKS_X + block_x
-    return block * LANES + (row % BLOCK_HEIGHT) * BLOCK_WIDTH
-
-
 @njit(**JIT_OPTIONS)
-def _close_outside(columns, rows, state):
-    """Sets the transmittance beyond the border of the image to 0: nothing goes on there."""
-    for row in range(TILE_HEIGHT):
-        for column in range(columns if row < rows else 0, TILE_WIDTH):
-            state[run_offset(row, column // BLOCK_WIDTH) + column % BLOCK_WIDTH] = _ZERO
+def _finish_tile(background, is_expected_depth, state):
+    """From what was composited to what an image holds: alpha instead of the transmittance, the background added."""
+    red, green, blue = background
+    for pixel in range(TILE_SIZE):
+        p = np.uint64(pixel)
+        transmittance = abs(state[p])
+        alpha = _ONE - transmittance
+        state[p] = alpha
+        state[p + _RED] += transmittance * red
+        state[p + _GREEN] += transmittance * green
+        state[p + _BLUE] += transmittance * blue
+        state[p + _DEPTH] /= max(alpha, MIN_DEPTH_DIVISOR) if is_expected_depth else _ONE
 
 
 @njit(**JIT_OPTIONS)
@@ -250,7 +252,8 @@ def composite_tiles(
     with the blocks that it reaches in block_sets.
     """
     _, height, width, _ = images.shape
-    flat_images, flat_alphas, num_channels = images.reshape(-1), alphas.reshape(-1), np.uint64(images.shape[3])
+    flat_images, flat_alphas = images.reshape(-1), alphas.reshape(-1)
+    num_channels, first_plane = 3 * has_rgb + has_depth, _RED if has_rgb else _DEPTH
     state, largest = aligned_floats(_PLANES * PLANE_SIZE), aligned_floats(TILE_SIZE // 2)
     tiles = len(ends) // len(records)
     for task in range(first_task, last_task):
@@ -260,27 +263,12 @@ def composite_tiles(
         state[:TILE_SIZE] = _ONE
         state[TILE_SIZE:] = _ZERO
         if columns < TILE_WIDTH or rows < TILE_HEIGHT:
-            _close_outside(columns, rows, state)
+            close_outside(columns, rows, state)
         left, top = np.float32(x0) + _HALF, np.float32(y0) + _HALF
         ends[task] = composite_tile(
             records[camera], lists, starts[task], starts[task + 1], left, top, block_sets, state, largest
         )
-        red, green, blue = backgrounds[camera]
-        for row in range(rows):
-            for block_x in range(-(-columns // BLOCK_WIDTH)):
-                p = np.uint64(run_offset(row, block_x))
-                pixel = np.uint64((camera * height + y0 + row) * width + x0 + block_x * BLOCK_WIDTH)
-                for _ in range(min(BLOCK_WIDTH, columns - block_x * BLOCK_WIDTH)):
-                    transmittance = abs(state[p])
-                    alpha = _ONE - transmittance
-                    flat_alphas[pixel] = alpha
-                    channel = pixel * num_channels
-                    if has_rgb:
-                        flat_images[channel] = state[p + _RED] + transmittance * red
-                        flat_images[channel + np.uint64(1)] = state[p + _GREEN] + transmittance * green
-                        flat_images[channel + np.uint64(2)] = state[p + _BLUE] + transmittance * blue
-                    if has_depth:
-                        divisor = max(alpha, MIN_DEPTH_DIVISOR) if is_expected_depth else _ONE
-                        flat_images[channel + num_channels - np.uint64(1)] = state[p + _DEPTH] / divisor
-                    p += np.uint64(1)
-                    pixel += np.uint64(1)
+        _finish_tile(backgrounds[camera], is_expected_depth, state)
+        tile_pixels = ((camera * height + y0) * width + x0, width, columns, rows)
+        write_pixels(state, _ALPHA, 1, flat_alphas, *tile_pixels)
+        write_pixels(state, first_plane, num_channels, flat_images, *tile_pixels)

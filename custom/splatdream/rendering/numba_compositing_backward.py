@@ -31,18 +31,17 @@ from .numba_compositing import (
     BATCH,
     BLOCK_LEFT,
     BLOCK_TOP,
-    BLOCK_WIDTH,
     MIN_DEPTH_DIVISOR,
-    PLANE_SIZE,
     lowest_block,
-    run_offset,
 )
 from .numba_lanes import JIT_OPTIONS, LANES, aligned_floats, exp2
+from .numba_planes import BLOCK_WIDTH, PLANE_SIZE, TILE_SIZE, close_outside, read_pixels
 from .signature import MAX_ALPHA, MIN_TRANSMITTANCE
 
-# What is kept of a tile, plane after plane: transmittance, S, the gradients of red, green, blue, depth and alpha.
-_PLANES = 7
-_BEHIND, _GRAD_RED, _GRAD_GREEN, _GRAD_BLUE, _GRAD_DEPTH, _GRAD_ALPHA = (
+# What is kept of a tile, plane after plane: transmittance, S, the gradients of red, green, blue, depth and alpha. The
+# image itself is needed at the start only.
+_PLANES = 12
+_BEHIND, _GRAD_RED, _GRAD_GREEN, _GRAD_BLUE, _GRAD_DEPTH, _GRAD_ALPHA, _RED, _GREEN, _BLUE, _DEPTH, _ALPHA = (
     np.uint64(plane * PLANE_SIZE) for plane in range(1, _PLANES)
 )
 
@@ -142,6 +141,31 @@ def composite_tile_backward(  # noqa: PLR0915
 
 
 @njit(**JIT_OPTIONS)
+def _begin_tile(background, is_expected_depth, state):
+    """Fills T, S and the gradients of what was composited from the planes of the image and of its gradient."""
+    red, green, blue = background
+    for pixel in range(TILE_SIZE):
+        p = np.uint64(pixel)
+        alpha, grad_alpha, depth, grad_depth = (
+            state[p + _ALPHA],
+            state[p + _GRAD_ALPHA],
+            state[p + _DEPTH],
+            state[p + _GRAD_DEPTH],
+        )
+        g0, g1, g2 = state[p + _GRAD_RED], state[p + _GRAD_GREEN], state[p + _GRAD_BLUE]
+        from_background = g0 * red + g1 * green + g2 * blue
+        # of weight times gradient, over everything that the pixel sees
+        total = g0 * state[p + _RED] + g1 * state[p + _GREEN] + g2 * state[p + _BLUE] + grad_depth * depth
+        total -= (_ONE - alpha) * from_background
+        grad_alpha -= from_background
+        grad_depth /= max(alpha, MIN_DEPTH_DIVISOR) if is_expected_depth else _ONE
+        grad_alpha -= grad_depth * depth if is_expected_depth and alpha > MIN_DEPTH_DIVISOR else _ZERO
+        state[p + _GRAD_DEPTH], state[p + _GRAD_ALPHA] = grad_depth, grad_alpha
+        state[p + _BEHIND] = total + grad_alpha * alpha
+        state[p] = _ONE
+
+
+@njit(**JIT_OPTIONS)
 def composite_tiles_backward(
     first_task,
     last_task,
@@ -164,9 +188,11 @@ def composite_tiles_backward(
 ):
     """Fills moments [pairs,12] of the tiles first_task..last_task-1 of all cameras, for the pairs that were kept."""
     _, height, width, _ = images.shape
-    flat_images, flat_alphas, num_channels = images.reshape(-1), alphas.reshape(-1), np.uint64(images.shape[3])
+    flat_images, flat_alphas, num_channels = images.reshape(-1), alphas.reshape(-1), 3 * has_rgb + has_depth
+    first_plane, first_grad_plane = (_RED, _GRAD_RED) if has_rgb else (_DEPTH, _GRAD_DEPTH)
     flat_grad_images, flat_grad_alphas = grad_images.reshape(-1), grad_alphas.reshape(-1)
     state = aligned_floats(_PLANES * PLANE_SIZE)
+    state[:] = _ZERO  # the planes of channels that the images do not have stay so
     lanes = aligned_floats(BATCH * _LANES_SIZE)
     tiles = len(ends) // len(records)
     for task in range(first_task, last_task):
@@ -175,39 +201,17 @@ def composite_tiles_backward(
         camera, tile = task // tiles, task % tiles
         x0, y0 = tile % tiles_x * TILE_WIDTH, tile // tiles_x * TILE_HEIGHT
         columns, rows = min(TILE_WIDTH, width - x0), min(TILE_HEIGHT, height - y0)
-        state[:] = _ZERO
-        red, green, blue = backgrounds[camera]
-        for row in range(rows):
-            for block_x in range(-(-columns // BLOCK_WIDTH)):
-                p = np.uint64(run_offset(row, block_x))
-                pixel = np.uint64((camera * height + y0 + row) * width + x0 + block_x * BLOCK_WIDTH)
-                for _ in range(min(BLOCK_WIDTH, columns - block_x * BLOCK_WIDTH)):
-                    alpha, grad_alpha = flat_alphas[pixel], flat_grad_alphas[pixel]
-                    channel = pixel * num_channels
-                    total = _ZERO  # of weight times gradient, over everything that the pixel sees
-                    if has_rgb:
-                        g0 = flat_grad_images[channel]
-                        g1 = flat_grad_images[channel + np.uint64(1)]
-                        g2 = flat_grad_images[channel + np.uint64(2)]
-                        state[p + _GRAD_RED], state[p + _GRAD_GREEN], state[p + _GRAD_BLUE] = g0, g1, g2
-                        total += g0 * flat_images[channel] + g1 * flat_images[channel + np.uint64(1)]
-                        total += g2 * flat_images[channel + np.uint64(2)]
-                        from_background = g0 * red + g1 * green + g2 * blue
-                        total -= (_ONE - alpha) * from_background
-                        grad_alpha -= from_background
-                    if has_depth:
-                        last_channel = channel + num_channels - np.uint64(1)
-                        gradient, depth = flat_grad_images[last_channel], flat_images[last_channel]
-                        divisor = max(alpha, MIN_DEPTH_DIVISOR) if is_expected_depth else _ONE
-                        state[p + _GRAD_DEPTH] = gradient / divisor
-                        total += gradient * depth
-                        if is_expected_depth and alpha > MIN_DEPTH_DIVISOR:
-                            grad_alpha -= gradient / divisor * depth
-                    state[p + _GRAD_ALPHA] = grad_alpha
-                    state[p + _BEHIND] = total + grad_alpha * alpha
-                    state[p] = _ONE
-                    p += np.uint64(1)
-                    pixel += np.uint64(1)
+        is_cut = columns < TILE_WIDTH or rows < TILE_HEIGHT
+        if is_cut:
+            state[:] = _ZERO
+        tile_pixels = ((camera * height + y0) * width + x0, width, columns, rows, state)
+        read_pixels(flat_alphas, 1, *tile_pixels, _ALPHA)
+        read_pixels(flat_grad_alphas, 1, *tile_pixels, _GRAD_ALPHA)
+        read_pixels(flat_images, num_channels, *tile_pixels, first_plane)
+        read_pixels(flat_grad_images, num_channels, *tile_pixels, first_grad_plane)
+        _begin_tile(backgrounds[camera], is_expected_depth, state)
+        if is_cut:
+            close_outside(columns, rows, state)
         left, top = np.float32(x0) + _HALF, np.float32(y0) + _HALF
         composite_tile_backward(
             records[camera], lists, block_sets, starts[task], ends[task], left, top, absgrad, state, lanes, moments
@@ -215,19 +219,21 @@ def composite_tiles_backward(
 
 
 @njit(**JIT_OPTIONS)
-def sum_over_tiles(camera, tiles, starts, lists, ends, moments, is_seen, camera_moments):
-    """Adds one camera's moments of all tiles, in the order of the tiles, into camera_moments [n,12].
+def sum_over_tiles(first, last, num_drawn, starts, lists, ends, moments, is_seen, camera_moments):
+    """Adds the moments of all tiles of the cameras first..last-1, tile after tile, into camera_moments [C,N,12].
 
-    Fills is_seen [n]: whether any tile kept the Gaussian. The moments of the others are left as they are.
+    Fills is_seen [C,N]: whether any tile kept the Gaussian. The moments of the others are left as they are.
     """
-    is_seen[:] = False
-    for task in range(camera * tiles, (camera + 1) * tiles):
-        for index in range(starts[task], ends[task]):
-            rank = lists[index]
-            total, is_begun = camera_moments[rank], is_seen[rank]
-            for moment in range(MOMENTS):
-                total[moment] = (total[moment] if is_begun else _ZERO) + moments[index, moment]
-            is_seen[rank] = True
+    tiles = len(ends) // len(num_drawn)
+    for camera in range(first, last):
+        is_seen[camera, : num_drawn[camera]] = False
+        for task in range(camera * tiles, (camera + 1) * tiles):
+            for index in range(starts[task], ends[task]):
+                rank = lists[index]
+                total, is_begun = camera_moments[camera, rank], is_seen[camera, rank]
+                for moment in range(MOMENTS):
+                    total[moment] = (total[moment] if is_begun else _ZERO) + moments[index, moment]
+                is_seen[camera, rank] = True
 
 
 @njit(**JIT_OPTIONS)

@@ -25,14 +25,13 @@ def run_in_ranges(work: Callable[[int, int], None], num_tasks: int, min_tasks: i
     The results must not depend on how the tasks are cut. An exception in any range is raised here.
 
     Args:
-        min_tasks: fewer tasks than this are not worth a range of their own.
+        min_tasks: fewer tasks than this are not worth waking a thread.
     """
-    max_pieces = max(num_tasks // max(min_tasks, 1), 1)
-    num_threads = min(torch.get_num_threads(), max_pieces)
+    num_threads = min(torch.get_num_threads(), max(num_tasks // max(min_tasks, 1), 1))
     if num_threads == 1:
         work(0, num_tasks)
         return
-    pieces = min(num_threads * PIECES_PER_THREAD, max_pieces)
+    pieces = min(num_threads * PIECES_PER_THREAD, num_tasks)
     bounds = [num_tasks * piece // pieces for piece in range(pieces + 1)]
     counter = itertools.count()  # next() is atomic: pieces go to whichever thread is free
 
