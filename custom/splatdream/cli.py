@@ -312,7 +312,7 @@ def _add_toybox_train(actions: argparse._SubParsersAction) -> None:
     parser.add_argument("--learning-rate", type=float, default=5e-4, help="default: 5e-4")
     parser.add_argument("--decay-steps", type=int, default=20000, help="where the learning rate ends (default: 20000)")
     parser.add_argument("--save-minutes", type=float, default=5.0, help="between saves (default: 5)")
-    parser.add_argument("--start-from", metavar="FOLDER", help="sd only: a finished pipeline to go on from")
+    parser.add_argument("--start-from", metavar="FOLDER", help="sd, mvdream: finished weights to go on from")
     parser.add_argument("--images", type=int, default=16000, help="to train on (default: 16000)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
@@ -340,10 +340,8 @@ def _add_toybox_train(actions: argparse._SubParsersAction) -> None:
         trainings = {"vae": train_vae, "sd": train_sd, "mvdream": train_mvdream}
         more = {}
         if args.start_from:
-            if args.network != "sd":
-                raise ValueError(
-                    f"--start-from is for sd; mvdream starts from sd by itself, {args.network} from nothing"
-                )
+            if args.network == "vae":
+                raise ValueError("--start-from is for sd and mvdream; vae starts from nothing")
             more["start"] = Path(args.start_from)
         banks = BankSizes(num_images=args.images, num_groups=args.images // VIEWS_PER_GROUP)
         print(trainings[args.network](Path(args.folder), options, DEFAULT_SIZES, banks, **more))

@@ -73,6 +73,7 @@ def test_mvdream_draws_four_views_of_one_object_from_where_its_cameras_stand():
         Wanted(replace(parse_caption(text), view_word=None), azimuth) for text in TEXTS[:4] for azimuth in azimuths
     ]
     cameras = orbit_cameras([20.0] * len(texts), azimuths * 4)
+    from diffusers import DDIMScheduler
     from transformers import CLIPTextModel, CLIPTokenizer
 
     folder = packaged_folder("toybox-mvdream")
@@ -83,6 +84,7 @@ def test_mvdream_draws_four_views_of_one_object_from_where_its_cameras_stand():
     images = sample_images(
         prior.network,
         prior.vae,
+        DDIMScheduler.from_pretrained(folder, subfolder="scheduler"),
         embeddings[1:],
         embeddings[:1],
         torch.Generator().manual_seed(0),

@@ -10,7 +10,7 @@ from splatdream.priors.base import Views
 from splatdream.priors.mvdream import load_mvdream
 from splatdream.priors.stable_diffusion import load_stable_diffusion
 from splatdream.toybox_training.loop import LoopOptions
-from splatdream.toybox_training.networks import NetworkSizes
+from splatdream.toybox_training.networks import FIRST_FADING_STEP, NetworkSizes, build_scheduler
 from splatdream.toybox_training.score_report import ScoreOptions, score_prior
 from splatdream.toybox_training.scoring import ScoreGrid
 from splatdream.toybox_training.trainings import BankSizes, train_mvdream, train_sd, train_vae
@@ -65,16 +65,17 @@ def test_a_state_of_other_sizes_is_refused(folder):
         train_vae(folder, replace(OPTIONS, batch_size=2, steps=5), SIZES, BANKS)
 
 
-def test_a_training_that_starts_from_a_pipeline_begins_with_its_weights(folder, tmp_path):
+@pytest.mark.parametrize(("training", "name"), [(train_sd, "sd"), (train_mvdream, "mvdream")])
+def test_a_training_that_starts_from_a_pipeline_begins_with_its_weights(training, name, folder, tmp_path):
     from diffusers import UNet2DConditionModel
 
     (tmp_path / "vae").symlink_to(folder / "vae")
-    start = folder / "sd" / "toybox-sd"
+    start = folder / name / f"toybox-{name}"
     still = replace(OPTIONS, steps=1, learning_rate=0.0)
-    went_on = train_sd(tmp_path, still, SIZES, BANKS, start=start)
+    went_on = training(tmp_path, still, SIZES, BANKS, start=start)
     before, after = (UNet2DConditionModel.from_pretrained(path, subfolder="unet") for path in (start, went_on))
-    for name, weight in before.state_dict().items():
-        assert torch.equal(after.state_dict()[name], weight), name
+    for key, weight in before.state_dict().items():
+        assert torch.equal(after.state_dict()[key], weight), key
 
 
 def test_the_order_of_the_trainings_is_said(tmp_path):
@@ -85,6 +86,26 @@ def test_the_order_of_the_trainings_is_said(tmp_path):
 def test_a_budget_is_asked_for():
     with pytest.raises(ValueError, match="--minutes"):
         LoopOptions()
+
+
+def test_the_noise_schedule_is_stable_diffusions_where_distillation_looks_and_ends_in_pure_noise():
+    from diffusers import DDIMScheduler
+
+    of_stable_diffusion = DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
+    ours, theirs = build_scheduler().alphas_cumprod, of_stable_diffusion.alphas_cumprod
+    assert FIRST_FADING_STEP == 980 == round(0.98 * len(ours))
+    torch.testing.assert_close(ours[: FIRST_FADING_STEP + 1], theirs[: FIRST_FADING_STEP + 1])
+    assert (ours.diff() < 0).all()
+    assert 0 < ours[-1].sqrt() < 1e-3 < theirs[-1].sqrt()
+
+
+def test_drawing_starts_at_pure_noise(folder):
+    from diffusers import DDIMScheduler
+
+    scheduler = DDIMScheduler.from_pretrained(folder / "sd" / "toybox-sd", subfolder="scheduler")
+    scheduler.set_timesteps(25)
+    assert scheduler.timesteps[0] == 999
+    torch.testing.assert_close(scheduler.alphas_cumprod, build_scheduler().alphas_cumprod)
 
 
 def test_plain_diffusers_draws_from_the_folder(folder):

@@ -7,8 +7,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from .networks import build_scheduler
-
 
 def embed_texts(text_encoder: nn.Module, tokenizer: object, texts: list[str]) -> Float[Tensor, "B L C"]:
     """Last hidden states, padded as in the pipeline."""
@@ -21,6 +19,7 @@ def embed_texts(text_encoder: nn.Module, tokenizer: object, texts: list[str]) ->
 def sample_images(
     unet: nn.Module,
     vae: nn.Module,
+    scheduler: object,
     embeddings: Float[Tensor, "B L C"],
     empty_embedding: Float[Tensor, "1 L C"],
     generator: torch.Generator,
@@ -28,12 +27,15 @@ def sample_images(
     num_steps: int = 25,
     guidance_scale: float = 3.0,
 ) -> Float[Tensor, "B 3 H W"]:
-    """In [0, 1]. With `cameras`, consecutive groups are views of one object, as the network was told."""
+    """In [0, 1]. With `cameras`, consecutive groups are views of one object, as the network was told.
+
+    Args:
+        scheduler: diffusers' DDIMScheduler, as in the prior's folder.
+    """
     count, side = len(embeddings), unet.config.sample_size
     latents = torch.randn(count, 4, side, side, generator=generator).to(embeddings.device)
     both = torch.cat([empty_embedding.expand_as(embeddings), embeddings])
     extra = {} if cameras is None else {"class_labels": torch.cat([cameras, cameras])}
-    scheduler = build_scheduler()
     scheduler.set_timesteps(num_steps)
     for timestep in scheduler.timesteps:
         steps = timestep.expand(2 * count).to(latents.device)

@@ -141,7 +141,7 @@ def train_sd(
                 average["text_encoder"], tokenizer, ["", *[t for t in _SHEET_TEXTS for _ in range(4)]]
             )
         generator = generator_for(options.seed, "sheet", 0)
-        images = sample_images(average["unet"], vae, embeddings[1:], embeddings[:1], generator)
+        images = sample_images(average["unet"], vae, build_scheduler(), embeddings[1:], embeddings[:1], generator)
         _write_sheet(folder / "sd" / "samples.png", images, [*_SHEET_TEXTS], [""] * 4, f"toybox-sd, step {step}")
 
     identity = _identity("sd", options, sizes, banks) | {"autoencoder": vae_hash, "start": started_from}
@@ -150,12 +150,19 @@ def train_sd(
 
 
 def train_mvdream(
-    folder: Path, options: LoopOptions, sizes: NetworkSizes = DEFAULT_SIZES, banks: BankSizes = BankSizes()
+    folder: Path,
+    options: LoopOptions,
+    sizes: NetworkSizes = DEFAULT_SIZES,
+    banks: BankSizes = BankSizes(),
+    start: Path | None = None,
 ) -> Path:
     """The folder of the multi-view prior: from the text-to-image weights on, with their text encoder as it is.
 
+    Args:
+        start: a finished multi-view prior to go on from instead, with the learning rate at its top again.
+
     Raises:
-        FileNotFoundError: there is no autoencoder or no text-to-image model yet.
+        FileNotFoundError: there is no autoencoder, or nothing to start from.
         ValueError: the batch does not divide into groups of four.
     """
     if options.batch_size % VIEWS_PER_GROUP:
@@ -163,7 +170,7 @@ def train_mvdream(
             f"batch_size {options.batch_size} must be a multiple of {VIEWS_PER_GROUP}, the views of a group"
         )
     vae, vae_hash = _load_autoencoder(folder, options.device)
-    text_encoder, state, sd_hash = _load_text_to_image(folder / "sd" / "toybox-sd", options.device)
+    text_encoder, state, started_from = _load_text_to_image(start or folder / "sd" / "toybox-sd", options.device)
     bank = group_bank(
         training_captions(banks.num_dressed, options.seed), banks.num_groups, sizes.image_size, options.seed
     )
@@ -175,8 +182,8 @@ def train_mvdream(
     with torch.no_grad():  # the encoder is frozen, so every text is encoded once
         table = torch.cat([embed_texts(text_encoder, tokenizer, [text]) for text in ["", *texts]])
     unet = build_unet(sizes, options.seed, takes_cameras=True)
-    # Only the embedding of the cameras is new (MVDream, sec. 3.2).
-    unet.load_state_dict(state, strict=False)
+    # Text-to-image weights lack only the embedding of the cameras (MVDream, sec. 3.2).
+    unet.load_state_dict(state, strict=start is not None)
     networks = nn.ModuleDict({"unet": attend_across_views(unet, VIEWS_PER_GROUP)}).to(options.device)
     target = folder / "mvdream" / "toybox-mvdream"
 
@@ -198,12 +205,12 @@ def train_mvdream(
         rows = torch.arange(VIEWS_PER_GROUP * min(4, len(bank) // VIEWS_PER_GROUP))
         seen = cameras[rows].to(options.device)
         generator = generator_for(options.seed, "sheet", 0)
-        images = sample_images(average["unet"], vae, table[owners[rows]], table[:1], generator, seen)
+        images = sample_images(average["unet"], vae, build_scheduler(), table[owners[rows]], table[:1], generator, seen)
         labels = [str(bank.captions[row]) for row in rows.tolist()[::VIEWS_PER_GROUP]]
         columns = ["view", "+90", "+180", "+270"]
         _write_sheet(folder / "mvdream" / "samples.png", images, labels, columns, f"toybox-mvdream, step {step}")
 
-    identity = _identity("mvdream", options, sizes, banks) | {"autoencoder": vae_hash, "text_to_image": sd_hash}
+    identity = _identity("mvdream", options, sizes, banks) | {"autoencoder": vae_hash, "start": started_from}
     train(networks, loss_of_step, folder / "mvdream", options, identity, on_save)
     return target
 
