@@ -16,6 +16,7 @@ from splatdream.toybox.objects import build_scene
 from splatdream.toybox.ray_tracer import composite, trace
 from splatdream.toybox.vocabulary import COLORS, parse_caption
 from splatdream.toybox_training.captions import MULTIVIEW_SUFFIX
+from splatdream.toybox_training.image_bank import GRAY_SHARE
 from splatdream.toybox_training.sampling import embed_texts, sample_images
 from splatdream.toybox_training.scoring import ScoreGrid, Wanted, judge, summary
 
@@ -63,6 +64,19 @@ def test_plain_diffusers_draws_the_object_in_its_color():
     assert drawn.shape == (len(TEXTS), 64, 64, 3) and np.isfinite(drawn).all()
     verdicts = judge(torch.from_numpy(drawn).movedim(-1, 1), [Wanted(parse_caption(text)) for text in TEXTS], GRID)
     assert summary(verdicts)["object_and_color"] >= 5 / 6
+
+
+def test_as_many_grounds_are_white_as_in_the_training_images():
+    # Three quarters; a noise schedule that does not end in pure noise turns most of them gray.
+    from diffusers import StableDiffusionPipeline
+
+    pipeline = StableDiffusionPipeline.from_pretrained(packaged_folder("toybox-sd"))
+    pipeline.set_progress_bar_config(disable=True)
+    generator = torch.Generator().manual_seed(0)
+    drawn = pipeline(list(TEXTS) * 8, guidance_scale=1.0, num_inference_steps=20, generator=generator, output_type="pt")
+    corners = drawn.images[:, :, [0, 0, -1, -1], [0, -1, 0, -1]].mean((1, 2))
+    # The binomial standard deviation of 48 is 0.06.
+    assert (corners > 0.97).float().mean() == pytest.approx(1 - GRAY_SHARE, abs=0.15)
 
 
 def test_mvdream_draws_four_views_of_one_object_from_where_its_cameras_stand():
