@@ -204,11 +204,11 @@ def composite_tiles_backward(
         is_cut = columns < TILE_WIDTH or rows < TILE_HEIGHT
         if is_cut:
             state[:] = _ZERO
-        tile_pixels = ((camera * height + y0) * width + x0, width, columns, rows, state)
-        read_pixels(flat_alphas, 1, *tile_pixels, _ALPHA)
-        read_pixels(flat_grad_alphas, 1, *tile_pixels, _GRAD_ALPHA)
-        read_pixels(flat_images, num_channels, *tile_pixels, first_plane)
-        read_pixels(flat_grad_images, num_channels, *tile_pixels, first_grad_plane)
+        tile_pixels = ((camera * height + y0) * width + x0, width, columns, rows)
+        read_pixels(state, _ALPHA, 1, flat_alphas, *tile_pixels)
+        read_pixels(state, _GRAD_ALPHA, 1, flat_grad_alphas, *tile_pixels)
+        read_pixels(state, first_plane, num_channels, flat_images, *tile_pixels)
+        read_pixels(state, first_grad_plane, num_channels, flat_grad_images, *tile_pixels)
         _begin_tile(backgrounds[camera], is_expected_depth, state)
         if is_cut:
             close_outside(columns, rows, state)

@@ -29,79 +29,57 @@ def _run_offset(row, block_x):
     return block * LANES + (row % BLOCK_HEIGHT) * BLOCK_WIDTH
 
 
-def _run_copiers(num_channels):
-    """Copies one run, from planes to pixels and back: with constant lengths a dozen moves and no loop."""
+def _tile_copier(to_pixels):
+    """The kernel that copies a tile's planes into its pixels, or the pixels into the planes."""
 
     @njit(inline="always", **JIT_OPTIONS)
-    def write_run(state, p, pixels, at):
-        for pixel in range(BLOCK_WIDTH):
-            for channel in range(num_channels):
-                place = p + np.uint64(pixel + channel * PLANE_SIZE)
-                pixels[at + np.uint64(pixel * num_channels + channel)] = state[place]
+    def move(state, place, pixels, at):
+        if to_pixels:
+            pixels[at] = state[place]
+        else:
+            state[place] = pixels[at]
 
-    @njit(inline="always", **JIT_OPTIONS)
-    def read_run(pixels, at, state, p):
-        for pixel in range(BLOCK_WIDTH):
-            for channel in range(num_channels):
-                place = p + np.uint64(pixel + channel * PLANE_SIZE)
-                state[place] = pixels[at + np.uint64(pixel * num_channels + channel)]
+    def run_copier(channels):
+        @njit(inline="always", **JIT_OPTIONS)
+        def copy_run(state, p, pixels, at):
+            for pixel in range(BLOCK_WIDTH):
+                for channel in range(channels):
+                    place = p + np.uint64(pixel + channel * PLANE_SIZE)
+                    move(state, place, pixels, at + np.uint64(pixel * channels + channel))
 
-    return write_run, read_run
+        return copy_run
 
+    # With constant lengths a run is a dozen moves and no loop.
+    copy_run_of_1, copy_run_of_3, copy_run_of_4 = run_copier(1), run_copier(3), run_copier(4)
 
-_write_run_of_1, _read_run_of_1 = _run_copiers(1)
-_write_run_of_3, _read_run_of_3 = _run_copiers(3)
-_write_run_of_4, _read_run_of_4 = _run_copiers(4)
+    @njit(**JIT_OPTIONS)
+    def copy_tile(state, first, num_channels, pixels, first_pixel, width, columns, rows):
+        for row in range(rows):
+            begin = first_pixel + row * width
+            if columns == TILE_WIDTH:
+                for run in range(BLOCKS_X):
+                    p = first + np.uint64(_run_offset(row, run))
+                    at = np.uint64((begin + run * BLOCK_WIDTH) * num_channels)
+                    if num_channels == 4:
+                        copy_run_of_4(state, p, pixels, at)
+                    elif num_channels == 3:
+                        copy_run_of_3(state, p, pixels, at)
+                    else:
+                        copy_run_of_1(state, p, pixels, at)
+                continue
+            for column in range(columns):
+                p = first + np.uint64(_run_offset(row, column // BLOCK_WIDTH) + column % BLOCK_WIDTH)
+                for channel in range(num_channels):
+                    at = np.uint64((begin + column) * num_channels + channel)
+                    move(state, p + np.uint64(channel * PLANE_SIZE), pixels, at)
 
-
-@njit(**JIT_OPTIONS)
-def write_pixels(state, first, num_channels, pixels, first_pixel, width, columns, rows):
-    """Copies the planes of state that begin at `first`, one a channel, into the pixels of a tile, channels last.
-
-    num_channels: 1, 3 or 4.
-    first_pixel: the tile's upper left pixel in an image that is `width` wide; the tile has columns x rows of them.
-    """
-    for row in range(rows):
-        begin = first_pixel + row * width
-        if columns == TILE_WIDTH:
-            for run in range(BLOCKS_X):
-                p = first + np.uint64(_run_offset(row, run))
-                at = np.uint64((begin + run * BLOCK_WIDTH) * num_channels)
-                if num_channels == 4:
-                    _write_run_of_4(state, p, pixels, at)
-                elif num_channels == 3:
-                    _write_run_of_3(state, p, pixels, at)
-                else:
-                    _write_run_of_1(state, p, pixels, at)
-            continue
-        for column in range(columns):
-            p = first + np.uint64(_run_offset(row, column // BLOCK_WIDTH) + column % BLOCK_WIDTH)
-            for channel in range(num_channels):
-                at = np.uint64((begin + column) * num_channels + channel)
-                pixels[at] = state[p + np.uint64(channel * PLANE_SIZE)]
+    return copy_tile
 
 
-@njit(**JIT_OPTIONS)
-def read_pixels(pixels, num_channels, first_pixel, width, columns, rows, state, first):
-    """The way back of `write_pixels`."""
-    for row in range(rows):
-        begin = first_pixel + row * width
-        if columns == TILE_WIDTH:
-            for run in range(BLOCKS_X):
-                p = first + np.uint64(_run_offset(row, run))
-                at = np.uint64((begin + run * BLOCK_WIDTH) * num_channels)
-                if num_channels == 4:
-                    _read_run_of_4(pixels, at, state, p)
-                elif num_channels == 3:
-                    _read_run_of_3(pixels, at, state, p)
-                else:
-                    _read_run_of_1(pixels, at, state, p)
-            continue
-        for column in range(columns):
-            p = first + np.uint64(_run_offset(row, column // BLOCK_WIDTH) + column % BLOCK_WIDTH)
-            for channel in range(num_channels):
-                at = np.uint64((begin + column) * num_channels + channel)
-                state[p + np.uint64(channel * PLANE_SIZE)] = pixels[at]
+# Both take (state, first, num_channels, pixels, first_pixel, width, columns, rows): 1, 3 or 4 planes of state, one a
+# channel, from `first` on; pixels, channels last; the tile's upper left pixel in an image that is `width` wide.
+write_pixels = _tile_copier(to_pixels=True)
+read_pixels = _tile_copier(to_pixels=False)
 
 
 @njit(**JIT_OPTIONS)

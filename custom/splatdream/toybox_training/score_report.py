@@ -88,12 +88,11 @@ def _wanted_views(captions: list[ToyboxCaption], is_multiview: bool) -> list[Wan
 def _generator_of(
     folder: Path, options: ScoreOptions
 ) -> tuple[Callable[[list[Wanted], int], Float[Tensor, "N 3 H W"]], bool]:
-    from diffusers import DDIMScheduler, StableDiffusionPipeline
+    from diffusers import StableDiffusionPipeline
 
     pipeline = StableDiffusionPipeline.from_pretrained(folder, local_files_only=True)
     pipeline.set_progress_bar_config(disable=True)
     pipeline.to(options.device, torch.float32)
-    scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
     is_multiview = pipeline.unet.config.class_embed_type == "projection"
     if is_multiview:
         attend_across_views(pipeline.unet, VIEWS_PER_GROUP)
@@ -107,7 +106,7 @@ def _generator_of(
         return sample_images(
             pipeline.unet,
             pipeline.vae,
-            scheduler,
+            pipeline.scheduler,
             embeddings[1:],
             embeddings[:1],
             generator,
