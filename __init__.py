@@ -10,6 +10,6 @@ _PACKAGES = Path(__file__).parent / "custom"
 sys.path.insert(0, str(_PACKAGES))
 __path__.insert(0, str(_PACKAGES / "splatdream"))
 
-from splatdream.registration import register_under_threestudio  # noqa: E402
+from splatdream.startup.registration import register_under_threestudio  # noqa: E402
 
 register_under_threestudio()

@@ -3,6 +3,6 @@
 It also works as a single file in the `custom` folder of a threestudio checkout, where splatdream is installed.
 """
 
-from splatdream.registration import register_all
+from splatdream.startup.registration import register_all
 
 register_all()

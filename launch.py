@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "custom"))  # this checkout, installed or not
 
-from splatdream.launching import main
+from splatdream.startup.launching import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -20,11 +20,11 @@ from pathlib import Path
 def measure(faces: int, resolution: int, texture_size: int, cloud_path: str | None) -> dict[str, object]:
     """One configuration in this process."""
     import torch
-    from splatdream.composing import surface_cloud
-    from splatdream.export.mesh_files import write_glb
+    from splatdream.commands.compose import surface_cloud
     from splatdream.gaussians.ply import read_ply
     from splatdream.meshing.extraction import ExtractionOptions
-    from splatdream.systems.textured_mesh import BakingOptions, mesh_from_cloud
+    from splatdream.texture.mesh_files import write_glb
+    from splatdream.texture.mesh_from_cloud import BakingOptions, mesh_from_cloud
     from splatdream.texture.mesh_rendering import paint, rasterize
     from splatdream.texture.ray_casting import ray_caster
     from splatdream.texture.viewpoints import surrounding_cameras

@@ -7,7 +7,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("SPLATDREAM_HOST", "embedded")
 
 from jaxtyping import install_import_hook
-from splatdream.annotations import annotated_modules
+from splatdream.startup.annotations import annotated_modules
 
 _hook = install_import_hook(annotated_modules(), "typechecker.checked")
 

@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from splatdream.cli import _parser
+from splatdream.commands.main import _parser
 from splatdream.embedded_host.config import read_config
 from splatdream.embedded_host.launch import parse_arguments
 

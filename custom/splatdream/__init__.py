@@ -3,7 +3,7 @@
 `import splatdream` is quick and registers nothing, unless threestudio is importing its plugins.
 """
 
-from .registration import register_under_threestudio
+from .startup.registration import register_under_threestudio
 
 __version__ = "0.1.0"
 

@@ -1,4 +1,4 @@
-"""The names of the host, whichever it is (host_choice.py). Every other file of the plugin takes them from here."""
+"""Names of the host, whichever it is (startup/host_choice.py). All other files of the plugin take them from here."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from .host_choice import chosen_host
+from .startup.host_choice import chosen_host
 
 HOST = chosen_host()
 """'upstream' or 'embedded'."""

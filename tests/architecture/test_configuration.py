@@ -59,7 +59,7 @@ def test_every_configuration_field_is_explained(path):
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_key_of_a_configuration_is_declared_by_what_reads_it(path):
     from splatdream.host import find
-    from splatdream.registration import register_all
+    from splatdream.startup.registration import register_all
 
     register_all()
     config = OmegaConf.load(path)

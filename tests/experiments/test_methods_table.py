@@ -9,13 +9,13 @@ import torch
 import yaml
 from omegaconf import OmegaConf
 from splatdream.cameras.batch import orbit_cameras
-from splatdream.cli import main
+from splatdream.commands.main import main
 from splatdream.evaluation.yaw_map import yaw_map
 from splatdream.experiments.evaluation_budget import plan_steps
 from splatdream.experiments.method_variants import PROMPTS, SETS, chosen_variants, settings_of
 from splatdream.experiments.methods_report import report_text
 from splatdream.experiments.methods_table import MIN_STEPS, Cell, TableRequest, _arguments, front_share, run_table
-from splatdream.guidance.methods import METHODS
+from splatdream.guidance.methods.registry import METHODS
 from splatdream.toybox.objects import build_scene
 from splatdream.toybox.ray_tracer import composite, trace
 from splatdream.toybox.vocabulary import parse_caption

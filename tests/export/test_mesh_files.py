@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from splatdream.export.mesh_files import read_mesh, write_glb, write_obj
 from splatdream.meshing.mesh import Mesh
 from splatdream.texture.material import Material
+from splatdream.texture.mesh_files import read_mesh, write_glb, write_obj
 from splatdream.texture.textured_mesh import TexturedMesh, UvLayout
 
 pytest.importorskip("trimesh")
@@ -184,7 +184,7 @@ def test_a_ply_that_promises_more_than_it_holds_says_how_much(tmp_path, vertices
 
 def test_a_mesh_that_does_not_fit_into_the_memory_is_refused_before_it_is_read(textured, tmp_path, monkeypatch):
     import trimesh
-    from splatdream import free_memory
+    from splatdream.storage import free_memory
 
     paths = [write_glb(tmp_path / "a", textured), write_obj(tmp_path / "a", textured)[0], tmp_path / "a.ply"]
     paths[2].write_text(PLY_HEADER.format(3, 1) + "0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n")

@@ -12,7 +12,7 @@ import torch
 pytest.importorskip("embreex")
 from colored_cube import colored_cube
 from splatdream.cameras.batch import orbit_cameras
-from splatdream.export.mesh_files import write_glb
+from splatdream.texture.mesh_files import write_glb
 from splatdream.texture.mesh_rendering import paint, rasterize
 from splatdream.texture.ray_casting import ray_caster
 

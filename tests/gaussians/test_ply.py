@@ -6,12 +6,12 @@ import tracemalloc
 import numpy as np
 import pytest
 import torch
-from splatdream import free_memory
 from splatdream.gaussians.cloud import GaussianCloud
 from splatdream.gaussians.ply import holds_gaussians, read_ply, read_points_ply, write_compressed_ply, write_ply
 from splatdream.gaussians.ply_format import ply_bytes, read_ply_elements
 from splatdream.gaussians.rotations import quat_to_matrix
 from splatdream.gaussians.splat_file import read_splat, write_splat
+from splatdream.storage import free_memory
 
 NAMES = ["x", "y", "z", "f_dc_0", "f_dc_1", "f_dc_2", "opacity", "scale_0", "scale_1", "scale_2"]
 NAMES += ["rot_0", "rot_1", "rot_2", "rot_3"]

@@ -8,10 +8,10 @@ import torch
 from splatdream.cameras.batch import orbit_cameras
 from splatdream.guidance.config_checks import _WITHOUT_RESCALE
 from splatdream.guidance.guidance import Guidance
-from splatdream.guidance.methods import METHODS
-from splatdream.launching import main
+from splatdream.guidance.methods.registry import METHODS
 from splatdream.priors.null_prior import NullPrior
 from splatdream.prompts.view_prompts import make_view_prompts
+from splatdream.startup.launching import main
 
 pytest.importorskip("peft")
 

@@ -2,7 +2,7 @@
 
 import pytest
 from splatdream.guidance.guidance import Guidance
-from splatdream.guidance.methods import METHODS, default_options
+from splatdream.guidance.methods.registry import METHODS, default_options
 from splatdream.guidance.option_range import schedule_steps, schedule_values
 from splatdream.host import C
 

@@ -7,7 +7,7 @@ from splatdream.cameras.batch import orbit_cameras
 from splatdream.guidance.denoised_target import denoise, denoising_levels
 from splatdream.guidance.denoising import DenoisingGuidance
 from splatdream.prompts.view_prompts import make_view_prompts
-from splatdream.registration import register_all
+from splatdream.startup.registration import register_all
 
 SHAPE = (3, 4, 4)
 

@@ -7,7 +7,7 @@ import torch
 from exact_priors import Mixture, MixturePrior
 from splatdream.cameras.batch import orbit_cameras
 from splatdream.guidance.guidance import Guidance
-from splatdream.guidance.methods import METHODS
+from splatdream.guidance.methods.registry import METHODS
 from splatdream.guidance.presets import MVDreamGuidance, StableDiffusionGuidance
 from splatdream.host import BaseObject, find, register
 from splatdream.prompts.view_prompts import make_view_prompts

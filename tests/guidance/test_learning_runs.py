@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from splatdream.launching import main
 from splatdream.priors import registered_networks  # noqa: F401 - registers
+from splatdream.startup.launching import main
 
 pytest.importorskip("diffusers")
 pytest.importorskip("peft")

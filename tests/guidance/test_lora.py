@@ -4,7 +4,7 @@ import pytest
 import torch
 from splatdream.cameras.batch import orbit_cameras
 from splatdream.guidance.denoiser import EvaluationCounter
-from splatdream.guidance.lora import LoraParticles, LoraScore
+from splatdream.guidance.methods.lora import LoraParticles, LoraScore
 from splatdream.priors.base import Condition, DiffusionPrior, Views
 from splatdream.priors.noise_schedule import NoiseSchedule
 

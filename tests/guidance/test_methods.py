@@ -7,19 +7,19 @@ of width w and mean m predicts s / (s^2 + a^2 w^2) (x_t - a m), and DDIM follows
 import pytest
 import torch
 from exact_priors import Mixture, make_denoiser
-from splatdream.guidance.csd import csd_gradient
-from splatdream.guidance.ddim_inversion import ddim_step, inversion_levels, invert
-from splatdream.guidance.esd import esd_gradient
-from splatdream.guidance.exact_particles import ExactParticles
-from splatdream.guidance.ism import ism_gradient
-from splatdream.guidance.methods import METHODS, check_options, default_options, guidance_method, needs
-from splatdream.guidance.nfsd import nfsd_gradient
-from splatdream.guidance.particle_score import ParticleScore
-from splatdream.guidance.sdi import sdi_gradient
-from splatdream.guidance.sds import sds_gradient
-from splatdream.guidance.sjc import sjc_gradient
-from splatdream.guidance.vsd import vsd_gradient
-from splatdream.guidance.x0_reconstruction import x0_reconstruction_gradient
+from splatdream.guidance.methods.csd import csd_gradient
+from splatdream.guidance.methods.ddim_inversion import ddim_step, inversion_levels, invert
+from splatdream.guidance.methods.esd import esd_gradient
+from splatdream.guidance.methods.exact_particles import ExactParticles
+from splatdream.guidance.methods.ism import ism_gradient
+from splatdream.guidance.methods.nfsd import nfsd_gradient
+from splatdream.guidance.methods.particle_score import ParticleScore
+from splatdream.guidance.methods.registry import METHODS, check_options, default_options, guidance_method, needs
+from splatdream.guidance.methods.sdi import sdi_gradient
+from splatdream.guidance.methods.sds import sds_gradient
+from splatdream.guidance.methods.sjc import sjc_gradient
+from splatdream.guidance.methods.vsd import vsd_gradient
+from splatdream.guidance.methods.x0_reconstruction import x0_reconstruction_gradient
 
 SHAPE = (3, 2, 2)
 

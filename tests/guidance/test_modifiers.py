@@ -8,10 +8,10 @@ import torch
 from exact_priors import Mixture, make_denoiser
 from splatdream.guidance.classifier_free import guide, rescale, scale_from_text_convention
 from splatdream.guidance.clipping import clip_gradient
-from splatdream.guidance.csd import csd_gradient
 from splatdream.guidance.denoiser import Text
+from splatdream.guidance.methods.csd import csd_gradient
+from splatdream.guidance.methods.sds import sds_gradient
 from splatdream.guidance.perp_neg import perp_neg_direction, perpendicular
-from splatdream.guidance.sds import sds_gradient
 from splatdream.guidance.time_prior import prioritized_timestep, time_prior
 from splatdream.guidance.timesteps import annealed_timestep
 from splatdream.priors.noise_schedule import NoiseSchedule

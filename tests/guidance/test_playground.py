@@ -4,7 +4,7 @@ import pytest
 import torch
 from exact_priors import Mixture, MixturePrior
 from splatdream.cameras.batch import orbit_cameras
-from splatdream.guidance.methods import METHODS
+from splatdream.guidance.methods.registry import METHODS
 from splatdream.guidance.playground import PlaygroundSettings, play
 from splatdream.prompts.view_prompts import make_view_prompts
 
@@ -62,7 +62,7 @@ def test_a_seed_repeats_and_options_are_checked(prior):
 def test_a_network_stands_in_for_the_exact_prior(tmp_path, monkeypatch, capsys):
     pytest.importorskip("diffusers")
     import tiny_models
-    from splatdream.cli import main
+    from splatdream.commands.main import main
 
     monkeypatch.setenv("SPLATDREAM_CACHE", str(tmp_path))
     model = tiny_models.make_tiny_stable_diffusion(tmp_path / "sd")

@@ -7,8 +7,8 @@ from splatdream.guidance.classifier_free import guide
 from splatdream.guidance.denoiser import Denoiser
 from splatdream.guidance.distillation_loss import distillation_loss
 from splatdream.guidance.gradient_scale import GradientScale
-from splatdream.guidance.methods import guidance_method
-from splatdream.guidance.sds import sds_gradient
+from splatdream.guidance.methods.registry import guidance_method
+from splatdream.guidance.methods.sds import sds_gradient
 from splatdream.guidance.timesteps import sample_timesteps, timestep_range
 from splatdream.guidance.weighting import WEIGHTINGS, timestep_weights
 from splatdream.priors.base import Condition, DiffusionPrior, Views

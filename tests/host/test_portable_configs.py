@@ -8,7 +8,7 @@ import typing
 
 import pytest
 import splatdream
-from splatdream.registration import REGISTERING_MODULES
+from splatdream.startup.registration import REGISTERING_MODULES
 
 _PRIMITIVES = {int, float, bool, str, bytes, type(None)}
 

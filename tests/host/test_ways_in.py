@@ -50,7 +50,7 @@ import extension
 from splatdream.embedded_host.registry import registered_names
 names = registered_names()
 assert names and all(name.startswith("splatdream-") for name in names), names
-from splatdream.registration import register_all
+from splatdream.startup.registration import register_all
 register_all()
 import importlib
 importlib.reload(extension)
@@ -102,7 +102,7 @@ print(HOST, find("splatdream-system").__name__)
 def test_a_folder_named_threestudio_is_not_mistaken_for_the_package(tmp_path):
     (tmp_path / "threestudio" / "threestudio").mkdir(parents=True)
     (tmp_path / "threestudio" / "threestudio" / "__init__.py").write_text(FAKE_UPSTREAM)
-    choice = "from splatdream.host_choice import chosen_host; print(chosen_host())"
+    choice = "from splatdream.startup.host_choice import chosen_host; print(chosen_host())"
     assert python(choice, tmp_path)[1] == "embedded"
     assert python(choice, tmp_path / "threestudio")[1] == "upstream"
     assert python(choice, tmp_path / "threestudio", SPLATDREAM_HOST="embedded")[1] == "embedded"

@@ -4,8 +4,8 @@ import pytest
 import torch
 from splatdream.cameras.batch import orbit_cameras
 from splatdream.guidance.guidance import Guidance
-from splatdream.guidance.lora import LoraParticles
-from splatdream.guidance.methods import METHODS
+from splatdream.guidance.methods.lora import LoraParticles
+from splatdream.guidance.methods.registry import METHODS
 from splatdream.priors import registered_networks  # noqa: F401 - registers
 from splatdream.priors.base import Views
 from splatdream.priors.clip_texts import ClipTexts

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from splatdream.launching import main
+from splatdream.startup.launching import main
 
 pytest.importorskip("diffusers")
 pytest.importorskip("peft")

@@ -12,14 +12,14 @@ pytest.importorskip("xatlas")
 
 from splatdream.cameras.batch import orbit_cameras
 from splatdream.evaluation.mesh_quality import evaluate_mesh
-from splatdream.export.mesh_files import read_mesh
 from splatdream.gaussians.initialization import from_points
 from splatdream.gaussians.ply import write_ply
-from splatdream.launching import main
 from splatdream.meshing.extraction import ExtractionOptions
-from splatdream.systems.mesh_geometry import TexturedMeshGeometry
+from splatdream.startup.launching import main
 from splatdream.systems.texture_refinement import TextureRefinementSystem
-from splatdream.systems.textured_mesh import BakingOptions, mesh_from_cloud
+from splatdream.texture.geometry import TexturedMeshGeometry
+from splatdream.texture.mesh_files import read_mesh
+from splatdream.texture.mesh_from_cloud import BakingOptions, mesh_from_cloud
 from splatdream.toybox.objects import build_scene
 from splatdream.toybox.ray_tracer import trace_surface
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from splatdream.gaussians.ply import read_ply
-from splatdream.launching import main
+from splatdream.startup.launching import main
 
 TINY = Path(__file__).parents[2] / "configs" / "tiny.yaml"
 

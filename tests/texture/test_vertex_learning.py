@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 from splatdream.cameras.batch import orbit_cameras
-from splatdream.export.mesh_files import write_glb
 from splatdream.host import BaseMaterial, find
 from splatdream.meshing.mesh import Mesh
-from splatdream.registration import register_all
+from splatdream.startup.registration import register_all
+from splatdream.texture.mesh_files import write_glb
 from splatdream.texture.textured_mesh import TexturedMesh, UvLayout
 
 pytest.importorskip("embreex")

@@ -8,7 +8,7 @@ import urllib.request
 
 import pytest
 import torch
-from splatdream.cli import main
+from splatdream.commands.main import main
 from splatdream.export.model_page import framing_camera
 from splatdream.gaussians.initialization import from_points
 from splatdream.gaussians.ply import write_ply

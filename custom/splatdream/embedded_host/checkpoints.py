@@ -9,7 +9,7 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from ..atomic_file import atomic_path
+from ..storage.atomic_file import atomic_path
 from .base import load_checkpoint
 
 

@@ -176,7 +176,7 @@ def _check_output_folder(trial_dir: Path) -> None:
 def _write_run_files(config: "DictConfig", args: argparse.Namespace, command: list[str]) -> None:
     from omegaconf import OmegaConf
 
-    from ..atomic_file import atomic_path
+    from ..storage.atomic_file import atomic_path
 
     trial, source = Path(config.trial_dir), Path(args.config)
     with atomic_path(trial / "configs" / "parsed.yaml") as temporary:

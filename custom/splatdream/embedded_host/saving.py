@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from ..atomic_file import atomic_path
+from ..storage.atomic_file import atomic_path
 
 
 class SaverMixin:

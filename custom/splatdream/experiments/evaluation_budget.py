@@ -14,7 +14,7 @@ from ..cameras.datamodule import CameraDataModule, training_cameras
 from ..guidance.guidance import Guidance
 from ..host import find
 from ..prompts.processor import PromptProcessor
-from ..registration import register_all
+from ..startup.registration import register_all
 
 _ROUNDS = 6
 """Schedules that follow the length of a run change its cost, and so its length; this settles in two or three rounds."""

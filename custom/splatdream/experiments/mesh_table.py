@@ -11,9 +11,9 @@ from statistics import mean
 
 import torch
 
-from ..atomic_file import write_text
 from ..evaluation.mesh_quality import evaluate_mesh
-from ..export.mesh_files import read_mesh
+from ..storage.atomic_file import write_text
+from ..texture.mesh_files import read_mesh
 from ..toybox.vocabulary import OBJECTS
 from .intervals import paired_bootstrap_interval
 from .results_store import ResultsStore

@@ -12,12 +12,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..atomic_file import write_text
 from ..cameras.batch import orbit_cameras
 from ..export.contact_sheet import contact_sheet
-from ..export.images import write_png
 from ..gaussians.ply import read_ply
 from ..rendering.render import render
+from ..storage.atomic_file import write_text
+from ..storage.images import write_png
 from .intervals import paired_bootstrap_interval
 from .method_variants import settings_of
 from .methods_table import Cell, Row, TableRequest, cloud_path

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from ..cameras.evaluation import contact_sheet_cameras
 from ..export.contact_sheet import contact_sheet
-from ..export.images import write_png
 from ..gaussians.ply import read_ply
 from ..rendering.render import render
+from ..storage.images import write_png
 
 _NUM_AZIMUTHS = 8
 _ELEVATION_DEG = 15.0

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from .images import to_uint8
+from ..storage.images import to_uint8
 
 _INK, _PAPER = (40, 40, 40), (255, 255, 255)
 

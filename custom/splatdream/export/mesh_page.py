@@ -12,10 +12,10 @@ from typing import Literal
 import numpy as np
 from torch import Tensor
 
-from ..atomic_file import write_text
 from ..meshing.mesh import Mesh, check_mesh
+from ..storage.atomic_file import write_text
+from ..storage.images import png_bytes
 from ..texture.textured_mesh import TexturedMesh, joint_corners
-from .images import png_bytes
 from .model_page import FRONT_VIEW, PageModel, ViewerCamera, page_html
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from jaxtyping import Float
 from torch import Tensor
 
-from ..atomic_file import write_text
 from ..gaussians.cloud import GaussianCloud
 from ..gaussians.ply import write_compressed_ply, write_ply
 from ..gaussians.splat_file import write_splat
+from ..storage.atomic_file import write_text
 from .model_page import FRONT_VIEW, ViewerCamera
 from .summary_page import summary_html
 from .viewer_page import write_viewer_html

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..gaussians.cloud import GaussianCloud
-from .images import png_bytes
+from ..storage.images import png_bytes
 from .model_page import FRONT_VIEW, ViewerCamera
 from .viewer_page import viewer_html
 from .web_page import escaped, filled_page, web_text

@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from ..atomic_file import atomic_path
-from .images import to_uint8
+from ..storage.atomic_file import atomic_path
+from ..storage.images import to_uint8
 
 # Axes without a name: that all frames have one size is checked here, with a sentence for the user.
 Frame = Float[Tensor, "_ _ 3"]

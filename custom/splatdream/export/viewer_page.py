@@ -14,10 +14,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..atomic_file import write_text
 from ..gaussians.cloud import GaussianCloud
 from ..gaussians.rotations import quat_to_matrix
 from ..gaussians.spherical_harmonics import sh0_to_rgb
+from ..storage.atomic_file import write_text
 from .model_page import FRONT_VIEW, PageModel, ViewerCamera, page_html
 
 _ALPHA_THRESHOLD = 1 / 255

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..atomic_file import write_bytes
+from ..storage.atomic_file import write_bytes
 from .cloud import GaussianCloud
 from .compressed_ply import decode_chunks, encode_chunks
 from .ply_format import ply_bytes, read_ply_elements, read_ply_header

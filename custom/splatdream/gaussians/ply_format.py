@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ..free_memory import require_free_memory
+from ..storage.free_memory import require_free_memory
 
 MAX_HEADER_BYTES = 2**16
 _TYPES = {

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..atomic_file import write_bytes
-from ..free_memory import require_free_memory
+from ..storage.atomic_file import write_bytes
+from ..storage.free_memory import require_free_memory
 from .cloud import GaussianCloud
 from .ply import MIN_LOG_SCALE
 from .spherical_harmonics import rgb_to_sh0, sh0_to_rgb

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from .methods import check_options
+from .methods.registry import check_options
 from .option_range import OptionRange, check_choice, check_range, schedule_steps
 from .timesteps import ANNEALINGS
 from .weighting import WEIGHTINGS

@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .ddim_inversion import ddim_step
 from .denoiser import Denoiser
+from .methods.ddim_inversion import ddim_step
 
 
 def denoising_levels(start: int, num_steps: int) -> Int[Tensor, "num_steps"]:

@@ -17,8 +17,8 @@ from .config_checks import ANYWHERE, check_config
 from .denoiser import Denoiser, EvaluationCounter
 from .distillation_loss import distillation_loss
 from .gradient_scale import GradientScale
-from .lora import LoraParticles, LoraScore
-from .methods import default_options, guidance_method, needs
+from .methods.lora import LoraParticles, LoraScore
+from .methods.registry import default_options, guidance_method, needs
 from .timesteps import annealed_timestep, sample_timesteps, timestep_range
 from .weighting import timestep_weights
 
@@ -33,7 +33,7 @@ class Guidance(BaseObject):
     @dataclass
     class Config(BaseObject.Config):
         method: str = "sds"
-        """What turns predictions into a gradient; see guidance/methods.py."""
+        """What turns predictions into a gradient; see guidance/methods/registry.py."""
         method_options: dict = field(default_factory=dict)
         """Options of the method by name, each a number or a schedule; see its function."""
         prior_type: str = "splatdream-closed-form-prior"

@@ -16,8 +16,8 @@ from ..cameras.random_streams import generator_for
 from ..priors.base import DiffusionPrior, Views
 from ..prompts.view_prompts import ViewPrompts
 from .denoiser import Denoiser, EvaluationCounter
-from .exact_particles import ExactParticles
-from .methods import METHODS, check_options, guidance_method, needs
+from .methods.exact_particles import ExactParticles
+from .methods.registry import METHODS, check_options, guidance_method, needs
 from .timesteps import sample_timesteps, timestep_range
 from .weighting import timestep_weights
 

@@ -28,7 +28,7 @@ class MVDreamGuidance(Guidance):
     @dataclass
     class Config(Guidance.Config):
         method: str = "x0_reconstruction"
-        """What turns predictions into a gradient; see guidance/methods.py."""
+        """What turns predictions into a gradient; see guidance/methods/registry.py."""
         prior_type: str = "splatdream-mvdream-prior"
         """Registered name of the diffusion prior."""
         guidance_scale: Any = 50.0

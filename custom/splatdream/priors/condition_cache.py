@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..atomic_file import write_bytes
+from ..storage.atomic_file import write_bytes
 
 
 class ConditionCache:

@@ -5,12 +5,12 @@ from torch import Tensor
 
 from ..cameras.evaluation import contact_sheet_cameras
 from ..export.contact_sheet import contact_sheet
-from ..export.images import write_png
 from ..export.saving import GaussianSaverMixin
 from ..export.video import write_mp4
 from ..guidance.guidance import Guidance
 from ..host import HOST, Exporter, config_to_primitive, find
 from ..meshing.screen_blur import with_screen_blur
+from ..storage.images import write_png
 from .run_manifest import make_manifest
 
 _CONTACT_SHEET_AZIMUTHS = 8

@@ -9,15 +9,15 @@ from ..cameras.batch import CameraBatch
 from ..cameras.evaluation import contact_sheet_cameras
 from ..cameras.random_streams import generator_for
 from ..export.contact_sheet import contact_sheet
-from ..export.images import write_png
+from ..export.mesh_exporter import MeshSaverMixin
 from ..export.video import write_mp4
 from ..gaussians.optimizer_groups import set_learning_rates
 from ..host import BaseLift3DSystem, register
+from ..storage.images import write_png
 from ..texture.smoothness import total_variation
 from ..texture.texels import map_texels
 from ..texture.viewpoints import crop_cameras
 from .guided import GuidanceMixin
-from .mesh_exporter import MeshSaverMixin
 from .outputs import OutputsMixin
 from .stage_timer import peak_memory_bytes
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..atomic_file import write_bytes
+from ..storage.atomic_file import write_bytes
 from .image_set import ImageSet, ImageSetRecipe, make_image_set
 from .objects import build_scene
 from .ray_tracer import AMBIENT, LIGHT_DIRECTION

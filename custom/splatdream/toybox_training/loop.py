@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from ..atomic_file import atomic_path
+from ..storage.atomic_file import atomic_path
 from .averaging import average_decay, averaged_copy, update_average
 from .records import LossRecord
 

@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from ..atomic_file import atomic_path, write_text
+from ..storage.atomic_file import atomic_path, write_text
 
 
 class LossRecord:

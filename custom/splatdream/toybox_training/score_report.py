@@ -12,8 +12,8 @@ from tqdm import tqdm
 from ..cameras.batch import CameraBatch, orbit_cameras
 from ..cameras.random_streams import generator_for
 from ..export.contact_sheet import contact_sheet
-from ..export.images import write_png
 from ..priors.mvdream_unet import attend_across_views, camera_embedding_input
+from ..storage.images import write_png
 from ..toybox.vocabulary import VIEW_WORDS, ToyboxCaption
 from .captions import MULTIVIEW_SUFFIX, dressed_captions, plain_captions
 from .image_bank import VIEWS_PER_GROUP

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from ..cameras.random_streams import generator_for
 from ..export.contact_sheet import contact_sheet
-from ..export.images import write_png
 from ..priors.mvdream_unet import attend_across_views, camera_embedding_input
+from ..storage.images import write_png
 from .captions import MULTIVIEW_SUFFIX, training_captions, training_text, view_words
 from .image_bank import VIEWS_PER_GROUP, ImageBank, group_bank, photo_bank
 from .loop import LoopOptions, train

@@ -3,14 +3,14 @@
 import threading
 from pathlib import Path
 
-from ..atomic_file import write_text
-from ..export.mesh_files import SUFFIXES, read_mesh
 from ..export.mesh_page import mesh_model
 from ..export.model_page import PageModel, page_html
 from ..export.viewer_page import gaussian_model
 from ..gaussians.cloud import GaussianCloud
 from ..gaussians.ply import holds_gaussians, read_ply
 from ..gaussians.splat_file import read_splat
+from ..storage.atomic_file import write_text
+from ..texture.mesh_files import SUFFIXES, read_mesh
 from .live_view import LiveView
 from .page_server import PageServer
 

@@ -1,0 +1,1 @@
+"""The `splatdream` command: one file a verb, each with its parser and what it runs."""

@@ -1,0 +1,98 @@
+"""`splatdream generate`: from a sentence to a textured mesh, both stages in one command."""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ..storage.atomic_file import atomic_path, write_text
+
+CONFIGS = Path(__file__).parents[3] / "configs"
+
+Launch = Callable[[Sequence[str]], int]
+
+
+def generate(
+    launch: Launch,
+    prompt: str,
+    folder: str,
+    config: str = str(CONFIGS / "quickstart.yaml"),
+    texture_config: str = str(CONFIGS / "toybox-texture.yaml"),
+    seed: int = 0,
+) -> Path:
+    """Distills Gaussians, makes a mesh of them, refines its texture, and returns the picture that sums it up.
+
+    Args:
+        launch: runs one launch command line and returns its exit code.
+        folder: results go to `folder/<prompt>/`: gaussians/, mesh/, viewer.html with both, and summary.png.
+        config: of the first stage; texture_config: of the second.
+
+    Raises:
+        ValueError: the prompt has no words.
+        RuntimeError: a stage failed; what the first one made is kept.
+    """
+    name = re.sub(r"\W+", "_", prompt).strip("_")
+    if not name:
+        raise ValueError(f"the prompt {prompt!r} has no words; say what to make, e.g. 'an orange cat'")
+    root = Path(folder) / name
+    shared = [f"exp_root_dir={root}", "use_timestamp=false", f"seed={seed}", f"system.prompt_processor.prompt={prompt}"]
+    gaussians, mesh = (_trial(root, name) for name in ("gaussians", "mesh"))
+    _run(launch, ["--config", config, "--train", *shared, "name=gaussians", "tag=run"], gaussians)
+    checkpoint = f"system.geometry_convert_from={gaussians}/ckpts/last.ckpt"
+    _run(launch, ["--config", texture_config, "--train", *shared, "name=mesh", "tag=run", checkpoint], mesh)
+    cloud, glb = _newest(gaussians, "*-export/cloud.ply"), _newest(mesh, "*-export/mesh.glb")
+    page = write_text(root / "viewer.html", _page(cloud, glb, prompt, _trained_pixel(mesh)))
+    picture = root / "summary.png"
+    _stack([_newest(gaussians, "*-test-contact-sheet.png"), mesh / "save" / "before-after.png"], picture)
+    print(f"gaussians  {cloud}")
+    print(f"mesh       {glb}")
+    print(f"viewer     {page}")
+    print(f"report     {_newest(gaussians, '*-test.html')}")
+    print(f"picture    {picture}")
+    return picture
+
+
+def _trial(root: Path, name: str) -> Path:
+    return root / name / "run"
+
+
+def _run(launch: Launch, arguments: Sequence[str], trial: Path) -> None:
+    if launch(arguments) != 0:
+        raise RuntimeError(f"the stage in {trial} failed; what was finished before it is kept")
+
+
+def _newest(trial: Path, pattern: str) -> Path:
+    """The result of the last step; results carry their step in their name."""
+    return max((trial / "save").glob(pattern), key=lambda path: path.stat().st_mtime)
+
+
+def _trained_pixel(trial: Path) -> float:
+    """What the second stage took the Gaussians' blur for, world units."""
+    from omegaconf import OmegaConf
+
+    return float(OmegaConf.load(trial / "configs" / "parsed.yaml").system.geometry.get("trained_pixel", 0.0))
+
+
+def _page(cloud: Path, glb: Path, prompt: str, trained_pixel: float) -> str:
+    """One page that switches between the mesh and the Gaussians, from the files that others will open."""
+    from ..export.mesh_page import mesh_model
+    from ..export.model_page import page_html
+    from ..export.viewer_page import gaussian_model
+    from ..gaussians.ply import read_ply
+    from ..meshing.screen_blur import with_screen_blur
+    from ..texture.mesh_files import read_mesh
+
+    mesh, textured = read_mesh(glb)
+    gaussians = with_screen_blur(read_ply(cloud), trained_pixel)
+    return page_html([mesh_model(textured or mesh), gaussian_model(gaussians)], prompt)
+
+
+def _stack(pictures: Sequence[Path], target: Path) -> None:
+    """The pictures below each other, scaled to one width."""
+    images = [Image.open(path).convert("RGB") for path in pictures]
+    width = min(image.width for image in images)
+    scaled = [image.resize((width, round(image.height * width / image.width))) for image in images]
+    with atomic_path(target) as temporary:
+        Image.fromarray(np.concatenate([np.asarray(image) for image in scaled])).save(temporary, format="PNG")

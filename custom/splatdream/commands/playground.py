@@ -1,0 +1,84 @@
+"""`splatdream playground`: every guidance method on images of one object, side by side."""
+
+from collections.abc import Sequence
+
+import torch
+
+from ..cameras.batch import orbit_cameras
+from ..export.contact_sheet import contact_sheet
+from ..guidance.methods.registry import guidance_method
+from ..guidance.playground import PlaygroundRun, PlaygroundSettings, play
+from ..priors.base import DiffusionPrior
+from ..priors.registered import RegisteredClosedFormPrior
+from ..priors.registered_networks import RegisteredStableDiffusionPrior
+from ..prompts.view_prompts import make_view_prompts
+from ..storage.images import write_png
+
+_SIZE = 48
+_SMALL = 64
+"""Images of at most so many pixels are drawn at twice their size."""
+_VIEWS = {"front": (15.0, 0.0), "side": (15.0, 90.0), "back": (15.0, 180.0), "overhead": (75.0, 0.0)}
+"""Elevation and azimuth in degrees of each column."""
+# tau gives the images a width: without one, methods that compare noise levels have nothing to compare.
+_PRIOR = {
+    "condition": "view_words",
+    "size": _SIZE,
+    "num_images": 200,
+    "num_unconditional_images": 176,
+    "tau": 0.1,
+}
+
+
+def playground(
+    prompt: str,
+    methods: Sequence[str],
+    num_steps: int,
+    seed: int,
+    output: str,
+    model: str = "",
+    guidance_scale: float = 1.0,
+) -> None:
+    """Writes a picture with a row a method, and prints what each cost.
+
+    Args:
+        model: Stable Diffusion by folder or name; empty for the exact denoiser of toybox images.
+        guidance_scale: s, 1 being no guidance.
+
+    Raises:
+        ValueError: an unknown method, a prompt that the toybox does not know, or no step at all.
+    """
+    if num_steps < 1:
+        raise ValueError(f"--steps {num_steps} must be at least 1")
+    if guidance_scale < 0:
+        raise ValueError(f"--guidance-scale {guidance_scale:g} must be at least 0; 1 is no guidance")
+    for method in methods:
+        guidance_method(method)  # before the images of the prior are made
+    prior, size = _prior(model)
+    elevations, azimuths = zip(*_VIEWS.values(), strict=True)
+    cameras = orbit_cameras(elevations, azimuths, width=size, height=size)
+    print(f"{'method':<18}{'evaluations':>12}{'seconds':>9}", flush=True)
+    runs = play(
+        prior,
+        make_view_prompts(prompt),
+        cameras,
+        methods,
+        PlaygroundSettings(num_steps=num_steps, guidance_scale=guidance_scale, seed=seed),
+        report=_print_cost,
+    )
+    images = torch.stack([run.images for run in runs])
+    title = f"{prompt}, {num_steps} steps" + (f", guidance scale {guidance_scale:g}" if guidance_scale != 1 else "")
+    zoom = 2 if images.shape[-2] <= _SMALL else 1
+    write_png(output, contact_sheet(images, [run.method for run in runs], list(_VIEWS), title, zoom=zoom))
+    print(f"{output}: {len(runs)} methods; evaluations of the denoiser are for an image and step")
+
+
+def _prior(model: str) -> tuple[DiffusionPrior, int]:
+    """The prior and the side of its images in pixels."""
+    if not model:
+        return RegisteredClosedFormPrior(_PRIOR)(), _SIZE
+    prior = RegisteredStableDiffusionPrior({"model": model})()
+    return prior, prior.image_size
+
+
+def _print_cost(run: PlaygroundRun) -> None:
+    print(f"{run.method:<18}{run.evaluations:>12.1f}{run.seconds:>9.1f}", flush=True)

@@ -1,0 +1,1 @@
+"""The guidance methods, one file each, and what they share."""

@@ -1,0 +1,1 @@
+"""Which host runs, what registers, and how a process begins."""

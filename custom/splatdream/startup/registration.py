@@ -1,0 +1,38 @@
+"""Every module that registers a class, in one list."""
+
+import importlib
+import sys
+
+REGISTERING_MODULES: tuple[str, ...] = (
+    ".cameras.datamodule",
+    ".export.exporter",
+    ".export.mesh_exporter",
+    ".gaussians.geometry",
+    ".guidance.denoising",
+    ".guidance.guidance",
+    ".guidance.presets",
+    ".priors.registered",
+    ".priors.registered_networks",
+    ".prompts.processor",
+    ".rendering.background",
+    ".rendering.material",
+    ".rendering.renderer",
+    ".systems.distillation",
+    ".systems.texture_refinement",
+    ".texture.geometry",
+    ".texture.renderer",
+)
+"""Names relative to the plugin's package."""
+_PLUGIN = __package__.rpartition(".")[0]
+
+
+def register_all() -> None:
+    """Import every registering module; a second call does nothing."""
+    for name in REGISTERING_MODULES:
+        importlib.import_module(name, _PLUGIN)
+
+
+def register_under_threestudio() -> None:
+    """Register when threestudio is running, which imports plugins in order to have them registered."""
+    if "threestudio" in sys.modules:
+        register_all()

@@ -1,0 +1,168 @@
+"""The geometry noun of the second stage: a textured mesh as a module.
+
+V vertices, F faces, T places in the texture.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..gaussians.ply import holds_gaussians, read_ply
+from ..host import BaseGeometry, C, info, register
+from ..meshing.decimation import decimate
+from ..meshing.extraction import ExtractionOptions
+from ..meshing.mesh import Mesh
+from .material import Material
+from .mesh_files import read_mesh
+from .mesh_from_cloud import BakingOptions, mesh_from_cloud, paint_mesh
+from .textured_mesh import TexturedMesh, UvLayout
+
+_TENSORS = ("vertices", "vertex_offsets", "faces", "uvs", "uv_faces", "texture")
+
+
+@register("splatdream-textured-mesh")
+class TexturedMeshGeometry(BaseGeometry):
+    """A textured mesh under optimization. All of it is in the checkpoint: resuming meshes and unwraps nothing again."""
+
+    @dataclass
+    class Config(BaseGeometry.Config):
+        source: str = ""
+        """A PLY of Gaussians, or a mesh (GLB, OBJ, PLY, ...); not needed with system.geometry_convert_from."""
+        resolution: int = 128
+        """Grid points along the longest side of the object, where Gaussians are meshed."""
+        threshold: float | None = None
+        """Density of the surface; none chooses the one whose silhouettes match the Gaussians'."""
+        smoothing_iterations: int = 5
+        """Pairs of Taubin steps."""
+        target_faces: int = 20_000
+        """Faces after decimation."""
+        trained_pixel: float = 0.0
+        """World units per pixel in the training of the Gaussians, 2 distance tan(fovy / 2) / height; the rasterizer's
+        blur of half a pixel is then part of them. 0 takes the Gaussians as they are."""
+        texture_size: int = 1024
+        """Pixels along a side of the texture; a mesh file with a texture keeps its own."""
+        padding: int = 4
+        """Texels between charts."""
+        num_bake_views: int = 32
+        """Views that the Gaussians are photographed from."""
+        bake_view_size: int = 512
+        """Width and height of those views, pixels."""
+        roughness: float = 1.0
+        """Of the exported material: 0 a mirror, 1 chalk."""
+        metallic: float = 0.0
+        """Of the exported material: 0 a dielectric, 1 a metal."""
+        is_unlit: bool = True
+        """Exported files tell viewers to show the colors as they are: distilled colors carry their own shading."""
+        texture_lr: Any = 0.01
+        """Color in [0, 1] a step; a number or [start_step, start, end, end_step]. DreamGaussian's 0.2 blows colors."""
+        learn_vertices: bool = False
+        """Also move vertices; only shading (system.renderer.shading) carries a gradient to them."""
+        vertex_lr: Any = 1e-4
+        """World units a step."""
+
+    cfg: Config
+
+    def configure(self) -> None:
+        self.report: dict[str, object] = {}
+        self._set(_nothing() if not self.cfg.source else self._from_file(Path(self.cfg.source)))
+
+    def textured_mesh(self) -> TexturedMesh:
+        """The parameters as a textured mesh; gradients flow to them."""
+        layout = UvLayout(self.uvs, self.uv_faces)
+        return TexturedMesh(
+            Mesh(self.vertices + self.vertex_offsets, self.faces), layout, self.texture, self._material()
+        )
+
+    def params(self) -> dict[str, nn.Parameter]:
+        """What is optimized, by name."""
+        learned = {"texture": self.texture}
+        return learned | {"vertex_offsets": self.vertex_offsets} if self.cfg.learn_vertices else learned
+
+    def learning_rates(self, epoch: int, step: int) -> dict[str, float]:
+        rates = {"texture": self.cfg.texture_lr, "vertex_offsets": self.cfg.vertex_lr}
+        return {name: C(rates[name], epoch, step) for name in self.params()}
+
+    def export(self, **kwargs: object) -> dict[str, Tensor]:
+        """The tensors by name, without gradient."""
+        return {name: getattr(self, name).detach() for name in _TENSORS}
+
+    @staticmethod
+    def create_from(other: BaseGeometry, cfg: object = None, copy_net: bool = True, **kwargs: object) -> BaseGeometry:
+        """A textured mesh of another geometry's Gaussians, or of another textured mesh.
+
+        Raises:
+            TypeError: the other geometry has neither `cloud()` nor `textured_mesh()`.
+        """
+        instance = TexturedMeshGeometry(cfg)
+        if hasattr(other, "textured_mesh"):
+            instance._set(other.textured_mesh())
+        elif hasattr(other, "cloud"):
+            instance._set(instance._from_cloud(other.cloud().detach()))
+        else:
+            raise TypeError(f"cannot mesh {type(other).__name__}: it has neither cloud() nor textured_mesh()")
+        return instance
+
+    def _from_file(self, path: Path) -> TexturedMesh:
+        if not path.is_file():
+            raise FileNotFoundError(f"there is no file {path}; set system.geometry.source to a PLY or a mesh")
+        if path.suffix.lower() == ".ply" and holds_gaussians(path):
+            return self._from_cloud(read_ply(path))
+        mesh, textured = read_mesh(path)
+        if textured is not None:
+            return textured
+        result = paint_mesh(decimate(mesh, self.cfg.target_faces), None, self._baking(), self._material())
+        self.report = result.report
+        return result.textured
+
+    def _from_cloud(self, cloud: Any) -> TexturedMesh:
+        info(f"meshing {len(cloud)} Gaussians")
+        extraction = ExtractionOptions(
+            resolution=self.cfg.resolution,
+            threshold=self.cfg.threshold,
+            smoothing_iterations=self.cfg.smoothing_iterations,
+            target_faces=self.cfg.target_faces,
+        )
+        result = mesh_from_cloud(cloud, extraction, self._baking(), self._material(), self.cfg.trained_pixel)
+        self.report = result.report
+        return result.textured
+
+    def _baking(self) -> BakingOptions:
+        return BakingOptions(
+            texture_size=self.cfg.texture_size,
+            padding=self.cfg.padding,
+            num_views=self.cfg.num_bake_views,
+            view_size=self.cfg.bake_view_size,
+        )
+
+    def _material(self) -> Material:
+        return Material(self.cfg.roughness, self.cfg.metallic, self.cfg.is_unlit)
+
+    def _set(self, textured: TexturedMesh) -> None:
+        mesh, layout = textured.mesh, textured.layout
+        buffers = {"vertices": mesh.vertices, "faces": mesh.faces, "uvs": layout.uvs, "uv_faces": layout.uv_faces}
+        for name, tensor in buffers.items():
+            self.register_buffer(name, tensor.detach().clone())
+        self.texture = nn.Parameter(textured.texture.detach().clone())
+        self.vertex_offsets = nn.Parameter(torch.zeros_like(self.vertices), requires_grad=self.cfg.learn_vertices)
+
+    def _load_from_state_dict(self, state_dict, prefix, local_metadata, strict, missing, unexpected, errors) -> None:
+        """Take the sizes that the checkpoint has; everything else is as strict as usual."""
+        for name in _TENSORS:
+            loaded, own = state_dict.get(prefix + name), getattr(self, name)
+            if loaded is None or loaded.shape == own.shape:
+                continue
+            empty = own.new_empty(loaded.shape)
+            if isinstance(own, nn.Parameter):
+                setattr(self, name, nn.Parameter(empty, requires_grad=own.requires_grad))
+            else:
+                self.register_buffer(name, empty)
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing, unexpected, errors)
+
+
+def _nothing() -> TexturedMesh:
+    """No faces: what stands here until a checkpoint or another geometry is taken over."""
+    no_faces = torch.zeros(0, 3, dtype=torch.long)
+    return TexturedMesh(Mesh(torch.zeros(0, 3), no_faces), UvLayout(torch.zeros(0, 2), no_faces), torch.zeros(1, 1, 3))
