@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from splatdream.commands.main import _parser
+from splatdream.commands.main import parse
 from splatdream.embedded_host.config import read_config
 from splatdream.embedded_host.launch import parse_arguments
 
@@ -22,7 +22,7 @@ def commands(start: str) -> list[str]:
 
 @pytest.mark.parametrize("command", commands("splatdream "))
 def test_splatdream_commands_of_the_readme_are_understood(command):
-    assert callable(_parser().parse_args(shlex.split(command)[1:]).run)
+    assert callable(parse(shlex.split(command)[1:]).run)
 
 
 @pytest.mark.parametrize("command", commands("python launch.py"))

@@ -1,5 +1,6 @@
 """`splatdream compose`: scenes from parts by concatenating clouds."""
 
+import argparse
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,18 @@ _TOYBOX = "toybox:"
 _PART = re.compile(r"(?P<source>.+?)(?:\*(?P<scale>[0-9.eE+-]+))?(?:@(?P<translation>[0-9.,eE+-]+))?")
 _PICTURE_AZIMUTHS = 6
 _PICTURE_SIZE = 128
+
+
+def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
+    parser.description = "Each PART is a PLY file or toybox:CAPTION; *s after it scales it, @x,y,z then moves it."
+    parser.add_argument("parts", nargs="+", metavar="PART", help='e.g. cat.ply "hat.ply*0.5@0,0,0.7"')
+    parser.add_argument("--output", required=True, metavar="PLY", help="the merged cloud")
+    parser.add_argument("--picture", metavar="PNG", help="a contact sheet of every part and of the whole")
+
+
+def run(args: argparse.Namespace) -> int:
+    compose(args.parts, args.output, args.picture)
+    return 0
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
 """`splatdream doctor`: what is here, what will be used, what is missing for which feature and how to add it."""
 
+import argparse
 import importlib.util
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -43,7 +45,11 @@ FEATURES = (
 )
 
 
-def main() -> int:
+def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
+    """No options."""
+
+
+def run(args: argparse.Namespace) -> int:
     """Prints the report; the exit code is 1 when something essential is missing or broken."""
     healthy = True
     print(f"python          {platform.python_version()} ({sys.executable})")

@@ -1,5 +1,6 @@
 """`splatdream generate`: from a sentence to a textured mesh, both stages in one command."""
 
+import argparse
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +13,23 @@ from ..storage.atomic_file import atomic_path, write_text
 CONFIGS = Path(__file__).parents[3] / "configs"
 
 Launch = Callable[[Sequence[str]], int]
+
+
+def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
+    parser.add_argument("prompt", help='e.g. "an orange cat"')
+    parser.add_argument("--folder", default="outputs/generate", help="results go there (default: outputs/generate)")
+    parser.add_argument("--config", metavar="YAML", help="of the first stage (default: the quickstart)")
+    parser.add_argument("--texture-config", metavar="YAML", help="of the second stage (default: toybox-texture)")
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def run(args: argparse.Namespace) -> int:
+    from ..startup.launching import main as launch
+
+    chosen = {"config": args.config, "texture_config": args.texture_config}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    generate(launch, args.prompt, args.folder, seed=args.seed, **given)
+    return 0
 
 
 def generate(

@@ -1,5 +1,6 @@
 """`splatdream playground`: every guidance method on images of one object, side by side."""
 
+import argparse
 from collections.abc import Sequence
 
 import torch
@@ -27,6 +28,29 @@ _PRIOR = {
     "num_unconditional_images": 176,
     "tau": 0.1,
 }
+
+
+def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
+    parser.description = (
+        "The prior is the exact denoiser of toybox images, so nothing is downloaded, or --model. docs/methods.md."
+    )
+    parser.add_argument("--prompt", default="an orange cat", help="of the toybox (default: an orange cat)")
+    parser.add_argument("--methods", nargs="+", metavar="METHOD", help="e.g. sds csd ism (default: all)")
+    parser.add_argument("--steps", type=int, default=200, help="optimizer steps (default: 200)")
+    parser.add_argument("--seed", type=int, default=0, help="of the start, the noise and the timesteps (default: 0)")
+    parser.add_argument(
+        "--model", default="", metavar="NAME", help="Stable Diffusion by name or folder: toybox-sd, ..."
+    )
+    parser.add_argument("--guidance-scale", type=float, default=1.0, help="1 is no guidance (default: 1)")
+    parser.add_argument("--output", default="playground.png", metavar="PNG", help="default: playground.png")
+
+
+def run(args: argparse.Namespace) -> int:
+    from ..guidance.methods.registry import METHODS
+
+    methods = args.methods or list(METHODS)
+    playground(args.prompt, methods, args.steps, args.seed, args.output, args.model, args.guidance_scale)
+    return 0
 
 
 def playground(

@@ -1,0 +1,20 @@
+"""`splatdream toybox`: the small world for testing, teaching and benchmarking; one file an action."""
+
+import argparse
+from collections.abc import Sequence
+
+from ..main import add_commands
+
+_ACTIONS = {
+    "gallery": "a picture of every object",
+    "table": "distill every object under every condition and measure the results",
+    "methods-table": "guidance methods on the small trained priors, at equal denoiser evaluations, measured",
+    "mesh-table": "mesh every object, refine its texture and measure before and after",
+    "train": "train one of the small priors: first vae, then sd, then mvdream",
+    "score": "how often a small prior's images show the right object, color and view",
+}
+
+
+def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
+    actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
+    add_commands(actions, _ACTIONS, __package__, arguments)

@@ -1,0 +1,30 @@
+"""`splatdream toybox score`: what a small prior's images show."""
+
+import argparse
+from collections.abc import Sequence
+
+
+def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
+    parser.add_argument("prior", metavar="PRIOR", help="toybox-sd or toybox-mvdream, the packaged ones, or a folder")
+    parser.add_argument("--captions", type=int, default=44, help="of each kind, four views each (default: 44)")
+    parser.add_argument("--guidance-scale", type=float, default=3.0, help="default: 3")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    parser.add_argument("--output", default=None, metavar="JSON", help="write the numbers there, too")
+    parser.add_argument("--picture", metavar="PNG", help="draw some of the images there")
+
+
+def run(args: argparse.Namespace) -> int:
+    import json
+    from pathlib import Path
+
+    from ...priors.model_ids import packaged_folder
+    from ...storage.atomic_file import write_text
+    from ...toybox_training.score_report import ScoreOptions, score_prior
+
+    options = ScoreOptions(args.captions, guidance_scale=args.guidance_scale, device=args.device)
+    folder = packaged_folder(args.prior) or Path(args.prior)
+    report = json.dumps(score_prior(folder, options, picture=Path(args.picture) if args.picture else None), indent=2)
+    print(report)
+    if args.output:
+        write_text(args.output, report + "\n")
+    return 0
