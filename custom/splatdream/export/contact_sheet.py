@@ -52,16 +52,14 @@ def contact_sheet(
     font = ImageFont.load_default(size=font_px)
     row_texts = [_wrapped(label, font, max_width_px=max(width, 8 * font_px)) for label in row_labels]
     column_texts = [_wrapped(label, font, max_width_px=width) for label in column_labels]
-    row_label_width = max((_text_size(text, font)[0] for text in row_texts), default=0)
-    column_label_height = max((_text_size(text, font)[1] for text in column_texts), default=0)
+    row_label_width, row_label_height = _largest_size(row_texts, font)
+    column_label_width, column_label_height = _largest_size(column_texts, font)
     # A single word may still be wider than an image.
-    cell_width = max([width] + [_text_size(text, font)[0] for text in column_texts])
-    cell_height = max([height] + [_text_size(text, font)[1] for text in row_texts])
+    cell_width, cell_height = max(width, column_label_width), max(height, row_label_height)
 
     title_width, title_height = _text_size(title, font)
-    left = gap_px + (row_label_width + gap_px if row_label_width else 0)
-    title_bottom = gap_px + (title_height + gap_px if title else 0)
-    top = title_bottom + (column_label_height + gap_px if column_label_height else 0)
+    left = gap_px + _with_gap(row_label_width, gap_px)
+    top = gap_px + _with_gap(title_height, gap_px) + _with_gap(column_label_height, gap_px)
     sheet_width = max(left + columns * (cell_width + gap_px), title_width + 2 * gap_px)
     sheet_height = top + rows * (cell_height + gap_px)
 
@@ -79,6 +77,17 @@ def contact_sheet(
             y = top + row * (cell_height + gap_px) + (cell_height - height) // 2
             sheet.paste(Image.fromarray(pixels[row, column]), (x, y))
     return torch.from_numpy(np.array(sheet)).to(torch.float32) / 255
+
+
+def _with_gap(size_px: int, gap_px: int) -> int:
+    """What a label takes with the gap after it; nothing where there is none."""
+    return size_px + gap_px if size_px else 0
+
+
+def _largest_size(texts: Sequence[str], font: ImageFont.FreeTypeFont) -> tuple[int, int]:
+    """Width of the widest and height of the highest, in pixels."""
+    widths, heights = zip((0, 0), *(_text_size(text, font) for text in texts), strict=True)
+    return max(widths), max(heights)
 
 
 def _text_size(text: str, font: ImageFont.FreeTypeFont) -> tuple[int, int]:

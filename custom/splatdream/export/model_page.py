@@ -74,13 +74,11 @@ def page_html(
     """
     if not models:
         raise ValueError("a page needs at least one model to show")
-    if camera is None:
-        camera = framing_camera(*models[0].bounds)
     scene = {
         "models": [
             {"kind": model.kind, "facts": model.facts, "data": list(model.data), **model.settings} for model in models
         ],
-        "camera": asdict(camera),
+        "camera": asdict(camera or framing_camera(*models[0].bounds)),
         "background": background,
     }
     kinds = list(dict.fromkeys(model.kind for model in models))
@@ -91,16 +89,8 @@ def page_html(
         "switch": _switch(models),
         # Inside a script element "</script" would end it, whatever quotes are around.
         "scene": json.dumps(scene).replace("<", "\\u003c"),
-        "data": "\n".join(
-            _text_element(f"data-{index}-{name}", base64.b64encode(data).decode("ascii"))
-            for index, model in enumerate(models)
-            for name, data in model.data.items()
-        ),
-        "shaders": "\n".join(
-            _text_element(f"{kind}-{stage}-shader", web_text(name))
-            for kind in kinds
-            for stage, name in zip(("vertex", "fragment"), _SCRIPTS[kind][1:], strict=True)
-        ),
+        "data": _data_elements(models),
+        "shaders": _shader_elements(kinds),
         "css": web_text("viewer.css"),
         "javascript": "\n".join(web_text(name) for name in scripts),
     }
@@ -121,6 +111,22 @@ def _switch(models: Sequence[PageModel]) -> str:
         return ""
     button = '<button class="model" title="M" aria-pressed="false">{}</button>'
     return f"<span>{' '.join(button.format(escaped(model.label)) for model in models)}</span>"
+
+
+def _data_elements(models: Sequence[PageModel]) -> str:
+    return "\n".join(
+        _text_element(f"data-{index}-{name}", base64.b64encode(data).decode("ascii"))
+        for index, model in enumerate(models)
+        for name, data in model.data.items()
+    )
+
+
+def _shader_elements(kinds: Sequence[str]) -> str:
+    return "\n".join(
+        _text_element(f"{kind}-{stage}-shader", web_text(name))
+        for kind in kinds
+        for stage, name in zip(("vertex", "fragment"), _SCRIPTS[kind][1:], strict=True)
+    )
 
 
 def _text_element(name: str, text: str) -> str:

@@ -4,6 +4,8 @@ Positions and log scales take 11, 10 and 11 bits within the bounds of their chun
 rotations the three smaller quaternion components of 10 bits each, higher harmonics 8 bits in [-4, 4].
 """
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from .spherical_harmonics import C0
@@ -13,7 +15,12 @@ MAX_ABS_LOG_SCALE = 20.0
 SH_RANGE = 8.0
 _BITS_XYZ = ((21, 11), (11, 10), (0, 11))
 _BITS_RGB = ((24, 8), (16, 8), (8, 8))
-_AXES, _RGB = "xyz", "rgb"
+_BITS_OPACITY = ((0, 8),)
+_BITS_ROTATION = ((20, 10), (10, 10), (0, 10))
+_XYZ, _RGB, _SCALE = "xyz", "rgb", ("scale_x", "scale_y", "scale_z")
+"""What has bounds in a chunk."""
+_F_DC, _LOG_SCALES, _QUAT = ([f"{name}_{i}" for i in range(n)] for name, n in (("f_dc", 3), ("scale", 3), ("rot", 4)))
+"""Columns of a plain PLY."""
 _VERTEX = ("packed_position", "packed_rotation", "packed_scale", "packed_color")
 
 
@@ -23,40 +30,28 @@ def encode_chunks(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     Args:
         columns: float columns by their names in a plain PLY of Gaussians.
     """
-    positions = np.stack([columns[name] for name in _AXES], axis=1)
-    order = _morton_order(positions)
-    positions = positions[order]
-    log_scales = np.stack([columns[f"scale_{i}"] for i in range(3)], axis=1)[order]
-    log_scales = log_scales.clip(-MAX_ABS_LOG_SCALE, MAX_ABS_LOG_SCALE)
-    colors = np.stack([columns[f"f_dc_{i}"] for i in range(3)], axis=1)[order] * C0 + 0.5
-    opacities = 1 / (1 + np.exp(-columns["opacity"][order].astype(np.float64)))
-    quats = np.stack([columns[f"rot_{i}"] for i in range(4)], axis=1)[order]
-
-    num_chunks = -(-len(order) // CHUNK)
-    of_row = np.arange(len(order)) // CHUNK
-    bounds, shares = {}, []
-    for prefix, letters, values in (("", _AXES, positions), ("scale_", _AXES, log_scales), ("", _RGB, colors)):
-        low, high = (reduce.reduceat(values, np.arange(num_chunks) * CHUNK) for reduce in (np.minimum, np.maximum))
-        bounds |= {f"min_{prefix}{letter}": low[:, i] for i, letter in enumerate(letters)}
-        bounds |= {f"max_{prefix}{letter}": high[:, i] for i, letter in enumerate(letters)}
-        extent = np.where(high > low, high - low, 1)
-        shares.append((values - low[of_row]) / extent[of_row])
-    chunk = np.empty(num_chunks, np.dtype([(name, "f4") for name in bounds]))
-    for name, column in bounds.items():
-        chunk[name] = column
-
-    vertex = np.empty(len(order), np.dtype([(name, "u4") for name in _VERTEX]))
-    vertex["packed_position"] = _pack(shares[0], _BITS_XYZ)
-    vertex["packed_rotation"] = _pack_rotations(quats)
-    vertex["packed_scale"] = _pack(shares[1], _BITS_XYZ)
-    vertex["packed_color"] = _pack(shares[2], _BITS_RGB) | _pack(opacities[:, None], ((0, 8),))
-    elements = {"chunk": chunk, "vertex": vertex}
+    order = _morton_order(_matrix(columns, _XYZ))
+    columns = {name: column[order] for name, column in columns.items()}
+    opacities = 1 / (1 + np.exp(-columns["opacity"].astype(np.float64)))
+    position_bounds, positions = _relative_to_chunks(_matrix(columns, _XYZ), _XYZ)
+    log_scales = _matrix(columns, _LOG_SCALES).clip(-MAX_ABS_LOG_SCALE, MAX_ABS_LOG_SCALE)
+    scale_bounds, log_scales = _relative_to_chunks(log_scales, _SCALE)
+    color_bounds, colors = _relative_to_chunks(_matrix(columns, _F_DC) * C0 + 0.5, _RGB)
+    packed = (
+        _pack(positions, _BITS_XYZ),
+        _pack_rotations(_matrix(columns, _QUAT)),
+        _pack(log_scales, _BITS_XYZ),
+        _pack(colors, _BITS_RGB) | _pack(opacities[:, None], _BITS_OPACITY),
+    )
+    elements = {
+        "chunk": _rows(position_bounds | scale_bounds | color_bounds, "f4"),
+        "vertex": _rows(dict(zip(_VERTEX, packed, strict=True)), "u4"),
+    }
     num_rest = sum(name.startswith("f_rest_") for name in columns)
     if num_rest:
-        sh = np.empty(len(order), np.dtype([(f"f_rest_{i}", "u1") for i in range(num_rest)]))
-        for name in sh.dtype.names:
-            sh[name] = np.trunc((columns[name][order] / SH_RANGE + 0.5) * 256).clip(0, 255)
-        elements["sh"] = sh
+        names = [f"f_rest_{i}" for i in range(num_rest)]
+        stored = {name: np.trunc((columns[name] / SH_RANGE + 0.5) * 256).clip(0, 255) for name in names}
+        elements["sh"] = _rows(stored, "u1")
     return elements
 
 
@@ -66,48 +61,77 @@ def decode_chunks(elements: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     Raises:
         ValueError: elements or properties are missing, or their numbers of rows do not fit together.
     """
-    chunk, vertex, sh = elements.get("chunk"), elements["vertex"], elements.get("sh")
-    bound_names = [
-        f"{end}_{name}" for end in ("min", "max") for name in ("x", "y", "z", "scale_x", "scale_y", "scale_z")
-    ]
+    chunk, vertex = _checked(elements)
+    positions = _within_bounds(chunk, _unpack(vertex["packed_position"], _BITS_XYZ), _XYZ)
+    log_scales = _within_bounds(chunk, _unpack(vertex["packed_scale"], _BITS_XYZ), _SCALE)
+    colors = _unpack(vertex["packed_color"], _BITS_RGB)
+    if "min_r" in chunk.dtype.names:  # files before 2024 have colors in [0, 1] and no bounds
+        colors = _within_bounds(chunk, colors, _RGB)
+    # The ends of the range would have infinite logits; they stand for what was rounded to them.
+    opacities = _unpack(vertex["packed_color"], _BITS_OPACITY)[:, 0].clip(0.25 / 255, 1 - 0.25 / 255)
+    quats = _unpack_rotations(vertex["packed_rotation"])
+
+    columns = dict(zip(_XYZ, positions.T, strict=True)) | dict(zip(_F_DC, ((colors - 0.5) / C0).T, strict=True))
+    columns["opacity"] = np.log(opacities) - np.log1p(-opacities)
+    columns |= dict(zip(_LOG_SCALES, log_scales.T, strict=True)) | dict(zip(_QUAT, quats.T, strict=True))
+    if "sh" in elements:
+        columns |= _decoded_harmonics(elements["sh"], len(vertex))
+    return columns
+
+
+def _checked(elements: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The chunks and the vertices, which have what they need and fit together."""
+    chunk, vertex = elements.get("chunk"), elements["vertex"]
+    bound_names = [f"{end}_{name}" for end in ("min", "max") for name in (*_XYZ, *_SCALE)]
     if chunk is None or any(name not in (chunk.dtype.names or ()) for name in bound_names):
         raise ValueError("it has no bounds of chunks")
     if any(vertex.dtype.fields.get(name, (None,))[0] not in ("<u4", ">u4") for name in _VERTEX):
         raise ValueError(f"its vertices need {', '.join(_VERTEX)}, all uint")
     if len(chunk) != -(-len(vertex) // CHUNK):
         raise ValueError(f"{len(vertex)} rows need {-(-len(vertex) // CHUNK)} chunks, it has {len(chunk)}")
-    of_row = np.arange(len(vertex)) // CHUNK
+    return chunk, vertex
 
-    def within_bounds(shares: np.ndarray, names: list[str]) -> np.ndarray:
-        low, high = (np.stack([chunk[f"{end}_{name}"] for name in names], axis=1) for end in ("min", "max"))
-        return low[of_row] + shares * (high - low)[of_row]
 
-    positions = within_bounds(_unpack(vertex["packed_position"], _BITS_XYZ), list(_AXES))
-    log_scales = within_bounds(_unpack(vertex["packed_scale"], _BITS_XYZ), [f"scale_{axis}" for axis in _AXES])
-    colors = _unpack(vertex["packed_color"], _BITS_RGB)
-    if "min_r" in chunk.dtype.names:  # files before 2024 have colors in [0, 1] and no bounds
-        colors = within_bounds(colors, list(_RGB))
-    opacities = _unpack(vertex["packed_color"], ((0, 8),))[:, 0]
-    quats = _unpack_rotations(vertex["packed_rotation"])
+def _decoded_harmonics(sh: np.ndarray, num_rows: int) -> dict[str, np.ndarray]:
+    """The columns `f_rest_*`."""
+    if len(sh) != num_rows:
+        raise ValueError(f"it has {num_rows} rows but harmonics for {len(sh)}")
+    names = [f"f_rest_{i}" for i in range(len(sh.dtype.names))]
+    if len(names) not in (9, 24, 45) or any(sh.dtype.fields.get(name, (None,))[0] != "u1" for name in names):
+        raise ValueError("its harmonics need 9, 24 or 45 columns f_rest_*, all uchar")
+    # The two ends of the range stand for themselves, the others for the middle of their step.
+    share_of_byte = np.array([0, *((np.arange(1, 255) + 0.5) / 256), 1])
+    return {name: (share_of_byte[sh[name]] - 0.5) * SH_RANGE for name in names}
 
-    columns = {name: positions[:, i] for i, name in enumerate(_AXES)}
-    columns |= {f"f_dc_{i}": (colors[:, i] - 0.5) / C0 for i in range(3)}
-    # The ends of the range would have infinite logits; they stand for what was rounded to them.
-    opacities = opacities.clip(0.25 / 255, 1 - 0.25 / 255)
-    columns["opacity"] = np.log(opacities) - np.log1p(-opacities)
-    columns |= {f"scale_{i}": log_scales[:, i] for i in range(3)}
-    columns |= {f"rot_{i}": quats[:, i] for i in range(4)}
-    if sh is not None:
-        if len(sh) != len(vertex):
-            raise ValueError(f"it has {len(vertex)} rows but harmonics for {len(sh)}")
-        names = [f"f_rest_{i}" for i in range(len(sh.dtype.names))]
-        if len(names) not in (9, 24, 45) or any(sh.dtype.fields.get(name, (None,))[0] != "u1" for name in names):
-            raise ValueError("its harmonics need 9, 24 or 45 columns f_rest_*, all uchar")
-        for name in names:
-            # The two ends of the range stand for themselves, the others for the middle of their step.
-            share = np.where(sh[name] == 0, 0, np.where(sh[name] == 255, 1, (sh[name] + 0.5) / 256))
-            columns[name] = (share - 0.5) * SH_RANGE
-    return columns
+
+def _relative_to_chunks(values: np.ndarray, names: Sequence[str]) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """The bounds of each chunk, by name, and where between them every value lies, in [0, 1]."""
+    starts = np.arange(0, len(values), CHUNK)
+    low, high = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
+    bounds = {f"min_{name}": column for name, column in zip(names, low.T, strict=True)}
+    bounds |= {f"max_{name}": column for name, column in zip(names, high.T, strict=True)}
+    extent = np.where(high > low, high - low, 1)
+    of_row = np.arange(len(values)) // CHUNK
+    return bounds, (values - low[of_row]) / extent[of_row]
+
+
+def _within_bounds(chunk: np.ndarray, shares: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """The inverse of `_relative_to_chunks`."""
+    low, high = (_matrix(chunk, [f"{end}_{name}" for name in names]) for end in ("min", "max"))
+    of_row = np.arange(len(shares)) // CHUNK
+    return low[of_row] + shares * (high - low)[of_row]
+
+
+def _matrix(columns: Mapping[str, np.ndarray] | np.ndarray, names: Sequence[str]) -> np.ndarray:
+    return np.stack([columns[name] for name in names], axis=1)
+
+
+def _rows(columns: dict[str, np.ndarray], code: str) -> np.ndarray:
+    """A structured array of columns that all have one type."""
+    rows = np.empty(len(next(iter(columns.values()))), np.dtype([(name, code) for name in columns]))
+    for name, column in columns.items():
+        rows[name] = column
+    return rows
 
 
 def _pack(shares: np.ndarray, fields: tuple[tuple[int, int], ...]) -> np.ndarray:
@@ -125,9 +149,6 @@ def _unpack(packed: np.ndarray, fields: tuple[tuple[int, int], ...]) -> np.ndarr
         ((packed >> np.uint32(shift)) & np.uint32((1 << bits) - 1)) / ((1 << bits) - 1) for shift, bits in fields
     ]
     return np.stack(columns, axis=1)
-
-
-_BITS_ROTATION = ((20, 10), (10, 10), (0, 10))
 
 
 def _pack_rotations(quats: np.ndarray) -> np.ndarray:

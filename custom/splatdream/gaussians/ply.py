@@ -36,21 +36,25 @@ def read_ply(path: str | os.PathLike) -> GaussianCloud:
     path = Path(path)
     elements = read_ply_elements(path)
     vertex = elements.get("vertex", np.empty(0))
-    names = vertex.dtype.names or ()
-    if "packed_position" in names:
-        try:
-            columns = decode_chunks(elements)
-        except ValueError as error:
-            raise ValueError(f"{path} is not a compressed PLY of Gaussians: {error}") from error
-    else:
-        missing = [name for name in REQUIRED if name not in names]
-        if missing:
-            raise ValueError(f"{path} is not a PLY of Gaussians: it has no {', '.join(missing)}")
-        num_rest = sum(name.startswith("f_rest_") for name in names)
-        if num_rest not in F_REST_COUNTS or any(f"f_rest_{i}" not in names for i in range(num_rest)):
-            raise ValueError(f"{path} has {num_rest} f_rest columns; 0, 9, 24 or 45, numbered from 0, were expected")
-        columns = {name: vertex[name] for name in REQUIRED + tuple(f"f_rest_{i}" for i in range(num_rest))}
+    if "packed_position" not in (vertex.dtype.names or ()):
+        return _checked(path, _cloud_from_columns(_plain_columns(path, vertex)))
+    try:
+        columns = decode_chunks(elements)
+    except ValueError as error:
+        raise ValueError(f"{path} is not a compressed PLY of Gaussians: {error}") from error
     return _checked(path, _cloud_from_columns(columns))
+
+
+def _plain_columns(path: Path, vertex: np.ndarray) -> dict[str, np.ndarray]:
+    """What Gaussians have, of the columns of a plain PLY."""
+    names = vertex.dtype.names or ()
+    missing = [name for name in REQUIRED if name not in names]
+    if missing:
+        raise ValueError(f"{path} is not a PLY of Gaussians: it has no {', '.join(missing)}")
+    rest = [f"f_rest_{i}" for i in range(sum(name.startswith("f_rest_") for name in names))]
+    if len(rest) not in F_REST_COUNTS or not set(rest) <= set(names):
+        raise ValueError(f"{path} has {len(rest)} f_rest columns; 0, 9, 24 or 45, numbered from 0, were expected")
+    return {name: vertex[name] for name in (*REQUIRED, *rest)}
 
 
 def write_ply(path: str | os.PathLike, cloud: GaussianCloud) -> Path:

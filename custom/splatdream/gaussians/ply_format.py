@@ -5,7 +5,7 @@ refused before it is read.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -24,7 +24,7 @@ _TYPES = {
 # A header that claims too much is told by the length of the file, not by the memory.
 _MAX_GROWTH = 40
 _TYPE_NAMES = {"f4": "float", "u4": "uint", "u1": "uchar"}
-_BYTE_ORDERS = {"binary_little_endian": "<", "binary_big_endian": ">", "ascii": "="}
+_BYTE_ORDERS = {"binary_little_endian": "<", "binary_big_endian": ">", "ascii": "ascii"}
 
 
 @dataclass
@@ -86,21 +86,11 @@ def ply_bytes(elements: Mapping[str, np.ndarray]) -> bytes:
 
 
 def _read_header(path: Path, handle: BinaryIO) -> tuple[str, list[PlyElement]]:
-    if handle.readline(16).strip() != b"ply":
-        raise ValueError(f"{path} is not a PLY file: its first line is not 'ply'")
     byte_order, elements = None, []
-    while True:
-        line = handle.readline(MAX_HEADER_BYTES)
-        if not line or handle.tell() > MAX_HEADER_BYTES:
-            raise ValueError(f"{path} has no 'end_header' line in its first {MAX_HEADER_BYTES} bytes")
-        words = line.decode("ascii", errors="replace").split()
+    for words in _header_lines(path, handle):
         match words:
-            case ["end_header"]:
-                break
-            case [] | ["comment" | "obj_info", *_]:
-                continue
             case ["format", kind, "1.0"] if kind in _BYTE_ORDERS:
-                byte_order = _BYTE_ORDERS[kind] if kind != "ascii" else "ascii"
+                byte_order = _BYTE_ORDERS[kind]
             case ["element", name, count] if count.isdigit() and len(count) < 19:
                 elements.append(PlyElement(name, int(count)))
             case ["property", "list", _, _, _] if elements:
@@ -112,6 +102,21 @@ def _read_header(path: Path, handle: BinaryIO) -> tuple[str, list[PlyElement]]:
     if byte_order is None:
         raise ValueError(f"{path} has no 'format' line in its PLY header")
     return byte_order, elements
+
+
+def _header_lines(path: Path, handle: BinaryIO) -> Iterator[list[str]]:
+    """The words of each line between `ply` and `end_header`, without comments."""
+    if handle.readline(16).strip() != b"ply":
+        raise ValueError(f"{path} is not a PLY file: its first line is not 'ply'")
+    while True:
+        line = handle.readline(MAX_HEADER_BYTES)
+        if not line or handle.tell() > MAX_HEADER_BYTES:
+            raise ValueError(f"{path} has no 'end_header' line in its first {MAX_HEADER_BYTES} bytes")
+        words = line.decode("ascii", errors="replace").split()
+        if words == ["end_header"]:
+            return
+        if words and words[0] not in ("comment", "obj_info"):
+            yield words
 
 
 def _read_rows(path: Path, handle: BinaryIO, byte_order: str, element: PlyElement) -> np.ndarray:

@@ -36,23 +36,30 @@ def atomic_paths(paths: Sequence[str | os.PathLike]) -> Iterator[list[Path]]:
         for path in targets:
             path.parent.mkdir(parents=True, exist_ok=True)
         yield temporaries
-        for path, temporary in zip(targets, temporaries, strict=True):
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-            if path.is_dir():  # what could stop the renaming of a later file must stop that of the first, too
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        for path, temporary in zip(targets, temporaries, strict=True):
-            temporary.replace(path)
+        _put_in_place(temporaries, targets)
     except OSError as error:
-        reason = error.strerror or str(error)
-        names = " and ".join(str(path) for path in targets)
-        raise type(error)(
-            f"cannot write {names}: {reason}; choose a folder that can be written and has free space"
-        ) from error
+        raise _cannot_write(targets, error) from error
     finally:
         for temporary in temporaries:
             if temporary.exists():
                 temporary.unlink()
+
+
+def _cannot_write(targets: Sequence[Path], error: OSError) -> OSError:
+    names = " and ".join(str(path) for path in targets)
+    reason = error.strerror or str(error)
+    return type(error)(f"cannot write {names}: {reason}; choose a folder that can be written and has free space")
+
+
+def _put_in_place(temporaries: Sequence[Path], targets: Sequence[Path]) -> None:
+    for temporary in temporaries:
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+    # What could stop the renaming of a later file must stop that of the first, too.
+    if any(path.is_dir() for path in targets):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    for temporary, path in zip(temporaries, targets, strict=True):
+        temporary.replace(path)
 
 
 def write_bytes(path: str | os.PathLike, data: bytes) -> Path:
