@@ -50,7 +50,6 @@ OWNERS = {
     "peft": ("guidance/", "priors/"),
     "nerfacc": ("fields/",),
     "viser": ("viewer/", "export/viewer_page.py"),
-    "ray": ("experiments/",),
     "embreex": ("texture/embree_rays.py",),
     "xatlas": ("texture/unwrap.py",),
     "trimesh": ("texture/mesh_files.py",),

@@ -59,7 +59,6 @@ def test_a_run_writes_its_trial_folder():
         "save/it2-1.png",
         "save/it4-0.png",
         "save/it4-1.png",
-        "save/it5-test.mp4",
         "save/it5-test/0.png",
         "save/it5-test/1.png",
     ]

@@ -17,6 +17,7 @@ from splatdream.host import (
     parse_structured,
     register,
 )
+from splatdream.storage.images import write_png
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
@@ -147,18 +148,13 @@ class TinySystem(BaseLift3DSystem):
         self.geometry.points = new
 
     def validation_step(self, batch, batch_idx):
-        image = self.renderer(**batch)["comp_rgb"][0]
-        self.save_image_grid(
-            f"it{self.true_global_step}-{batch['index']}.png", [{"type": "rgb", "img": image, "kwargs": {}}]
-        )
+        self._save_view(f"it{self.true_global_step}-{batch['index']}.png", batch)
+
+    def _save_view(self, name, batch):
+        write_png(self.get_save_path(name), self.renderer(**batch)["comp_rgb"][0])
 
     def on_validation_epoch_end(self):
         pass
 
     def test_step(self, batch, batch_idx):
-        image = self.renderer(**batch)["comp_rgb"][0]
-        self.save_rgb_image(f"it{self.true_global_step}-test/{batch['index']}.png", image)
-
-    def on_test_epoch_end(self):
-        folder = f"it{self.true_global_step}-test"
-        self.save_img_sequence(folder, folder, r"(\d+)\.png", fps=2)
+        self._save_view(f"it{self.true_global_step}-test/{batch['index']}.png", batch)

@@ -112,14 +112,7 @@ SAVING = Class(
         "get_save_dir": "",
         "get_save_path": "_",
         "get_loggers": "",
-        "convert_data": "_",
-        "save_rgb_image": "_ _ data_format data_range name step",
-        "save_grayscale_image": "_ _ data_range cmap name step",
-        "save_image_grid": "_ _ align name step texts",
-        "save_img_sequence": "_ _ _ save_format fps name step",
-        "save_data": "_ _",
         "save_json": "_ payload",
-        "save_file": "_ src_path",
     },
 )
 EXPERIMENT_KEYS = (

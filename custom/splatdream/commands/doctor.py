@@ -22,6 +22,13 @@ class Feature:
     """What adds them."""
     is_essential: bool = False
 
+    def missing(self) -> list[str]:
+        return [name for name in self.modules if not is_present(name)]
+
+    def state(self) -> str:
+        missing = self.missing()
+        return f"needs {', '.join(missing)}: {self.command}" if missing else "ready"
+
 
 FEATURES = (
     Feature(
@@ -41,7 +48,6 @@ FEATURES = (
         "pip install scikit-image fast-simplification xatlas embreex trimesh",
     ),
     Feature("plots", ("matplotlib",), "pip install 'splatdream[report]'"),
-    Feature("many runs at once", ("ray",), "pip install 'splatdream[ray]'"),
 )
 
 
@@ -51,7 +57,6 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
 
 def run(args: argparse.Namespace) -> int:
     """Prints the report; the exit code is 1 when something essential is missing or broken."""
-    healthy = True
     print(f"python          {platform.python_version()} ({sys.executable})")
     for name in ("splatdream", "torch", "numpy", "pytorch-lightning", "omegaconf"):
         print(f"{name:<15} {installed_version(name) or 'not installed'}")
@@ -61,15 +66,17 @@ def run(args: argparse.Namespace) -> int:
     print(f"kernels         {describe_kernel_cache()}")
     problem = torchvision_problem()
     print(f"torchvision     {problem or ('imports' if is_present('torchvision') else 'absent, which is fine')}")
-    healthy &= problem is None
     print("\nfeature                          state")
     for feature in FEATURES:
-        missing = [name for name in feature.modules if not is_present(name)]
-        state = "ready" if not missing else f"needs {', '.join(missing)}: {feature.command}"
-        print(f"{feature.name:<32} {state}")
-        healthy &= not (missing and feature.is_essential)
-    print("\nready" if healthy else "\nnot ready: see above")
-    return 0 if healthy else 1
+        print(f"{feature.name:<32} {feature.state()}")
+    is_healthy = problem is None and not missing_essentials()
+    print("\nready" if is_healthy else "\nnot ready: see above")
+    return 0 if is_healthy else 1
+
+
+def missing_essentials() -> list[str]:
+    """Import names without which nothing runs."""
+    return [module for feature in FEATURES if feature.is_essential for module in feature.missing()]
 
 
 def is_present(module: str) -> bool:

@@ -132,10 +132,14 @@ def load_module_weights(
     checkpoint = load_checkpoint(path, map_location)
     state_dict = checkpoint["state_dict"]
     if module_name is not None:
-        prefix = module_name + "."
-        state_dict = {k.removeprefix(prefix): v for k, v in state_dict.items() if k.startswith(prefix)}
+        state_dict = _without_prefix(state_dict, f"{module_name}.")
         if not state_dict:
             raise ValueError(f"checkpoint '{path}' has no module '{module_name}'")
     ignored = tuple(f"{name}." for name in ignore_modules or ())
-    state_dict = {k: v for k, v in state_dict.items() if not k.startswith(ignored)} if ignored else state_dict
+    # No text starts with one of no prefixes.
+    state_dict = {key: tensor for key, tensor in state_dict.items() if not key.startswith(ignored)}
     return state_dict, checkpoint["epoch"], checkpoint["global_step"]
+
+
+def _without_prefix(state_dict: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {key.removeprefix(prefix): tensor for key, tensor in state_dict.items() if key.startswith(prefix)}

@@ -6,7 +6,7 @@ The resolvers are those of threestudio, so that one YAML runs on both hosts.
 import inspect
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
@@ -52,19 +52,12 @@ def parse_structured(config_class: type, cfg: Mapping | None = None) -> Any:
     Raises:
         ValueError: unknown key (the message names the place and the nearest valid key), or a value of another type.
     """
-    place = cfg._get_full_key("") if isinstance(cfg, DictConfig) else ""
     values = config_to_primitive(cfg) if isinstance(cfg, DictConfig) else dict(cfg or {})
-    valid = [item.name for item in fields(config_class) if item.init]
-    for key in values:
-        if key not in valid:
-            where = (
-                f"'{place}'" if place else "the top level" if isinstance(cfg, DictConfig) else config_class.__qualname__
-            )
-            raise ValueError(f"unknown key '{key}' in {where}; {suggestion(str(key), valid)}")
+    _check_keys(config_class, cfg, values)
     try:
         checked = config_to_primitive(OmegaConf.merge(OmegaConf.structured(config_class), values))
     except OmegaConfBaseException as error:
-        key = ".".join(filter(None, [place, str(error.full_key or "")]))
+        key = ".".join(filter(None, [_place(cfg), str(error.full_key or "")]))
         raise ValueError(f"bad value for '{key or config_class.__qualname__}': {_first_line(error)}") from error
     hints = get_type_hints(config_class)
     # YAML has no tuples.
@@ -75,6 +68,20 @@ def parse_structured(config_class: type, cfg: Mapping | None = None) -> Any:
         parsed._set_parent(cfg._get_parent())
         parsed._set_key(cfg._key())
     return parsed
+
+
+def _check_keys(config_class: type, cfg: Mapping | None, keys: Iterable[str]) -> None:
+    valid = [item.name for item in fields(config_class) if item.init]
+    for key in keys:
+        if key not in valid:
+            place = _place(cfg) if isinstance(cfg, DictConfig) else config_class.__qualname__
+            where = f"'{place}'" if place else "the top level"
+            raise ValueError(f"unknown key '{key}' in {where}; {suggestion(str(key), valid)}")
+
+
+def _place(cfg: Mapping | None) -> str:
+    """The dotted key of a part of a configuration; empty for its top level, and for values from elsewhere."""
+    return cfg._get_full_key("") if isinstance(cfg, DictConfig) else ""
 
 
 def _is_tuple(hint: Any) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import pytorch_lightning as pl
     from omegaconf import DictConfig
 
     from .system import BaseSystem
@@ -158,12 +159,16 @@ def _run_experiment(config: "DictConfig", args: argparse.Namespace, command: lis
         info("without resume=CHECKPOINT this is the initial state")
     else:
         system.set_resume_status(checkpoint["epoch"], checkpoint["global_step"])
+    _evaluate(trainer, args, system, datamodule=data, ckpt_path=config.resume)
+
+
+def _evaluate(trainer: "pl.Trainer", args: argparse.Namespace, system: "BaseSystem", **what: Any) -> None:
     if args.validate:
-        trainer.validate(system, datamodule=data, ckpt_path=config.resume, verbose=False)
+        trainer.validate(system, verbose=False, **what)
     elif args.test:
-        trainer.test(system, datamodule=data, ckpt_path=config.resume, verbose=False)
+        trainer.test(system, verbose=False, **what)
     else:
-        trainer.predict(system, datamodule=data, ckpt_path=config.resume, return_predictions=False)
+        trainer.predict(system, return_predictions=False, **what)
 
 
 def _check_output_folder(trial_dir: Path) -> None:

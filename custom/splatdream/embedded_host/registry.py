@@ -36,7 +36,3 @@ def find(name: str) -> type:
     if len(names) == 1:
         return _classes[main]
     return type(name.replace(":", "."), tuple(_classes[part] for part in names), {})
-
-
-def registered_names() -> list[str]:
-    return sorted(_classes)
