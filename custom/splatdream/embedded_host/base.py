@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from .checkpoint_content import load_checkpoint
 from .config import parse_structured
 
 
@@ -98,26 +99,6 @@ class BaseModule(nn.Module, Updateable):
 
     def configure(self, *args: Any, **kwargs: Any) -> None:
         """Build what the configuration asks for; the arguments are those given to the constructor."""
-
-
-def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
-    """A checkpoint as a dict of tensors and plain values; nothing in the file is executed.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: truncated, or not a checkpoint.
-    """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"there is no checkpoint '{path}'")
-    try:
-        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
-    except (PermissionError, IsADirectoryError):
-        raise
-    except Exception as error:  # torch raises RuntimeError, EOFError, UnpicklingError, ... for what is one mistake
-        raise ValueError(f"checkpoint '{path}' is damaged, or is not a checkpoint; take an earlier one") from error
-    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
-        raise ValueError(f"'{path}' is not a training checkpoint: it has no state_dict")
-    return checkpoint
 
 
 def load_module_weights(

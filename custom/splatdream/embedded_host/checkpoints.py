@@ -10,13 +10,17 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from ..storage.atomic_file import atomic_path
-from .base import load_checkpoint
+from .checkpoint_content import load_checkpoint, require_sound_numbers
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the target and renames: a full disk or a killed run leaves the earlier checkpoints as they were."""
+    """Writes beside the target and renames: a full disk or a killed run leaves the earlier checkpoints as they were.
+
+    So does a run whose numbers have gone astray: what nobody wants to resume from is not written.
+    """
 
     def save_checkpoint(self, checkpoint: Mapping[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        require_sound_numbers(checkpoint, Path(path).parent)
         try:
             with atomic_path(path) as temporary, open(temporary, "wb") as file:
                 torch.save(checkpoint, file)
