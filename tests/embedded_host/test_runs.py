@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,34 @@ def test_a_longer_resume_writes_its_last_checkpoint_though_its_interval_is_that_
     assert not list((trial / "ckpts").glob("*-v1.ckpt"))
 
 
+def test_a_run_that_was_killed_after_its_last_step_is_finished_by_a_resume(monkeypatch):
+    trial = train("killed")
+    shutil.rmtree(trial / "save")
+    monkeypatch.setattr(tiny_plugin.TinySystem, "on_train_end", lambda system: system.save_json("ended.json", {}))
+    resume(trial, "last.ckpt")
+    assert files_below(trial / "save") == ["ended.json", "it5-test/0.png", "it5-test/1.png"]
+
+
+def test_fewer_steps_than_the_checkpoint_has_is_one_sentence(capfd):
+    trial = train("long")
+    config = trial / "configs" / "parsed.yaml"
+    assert launch("--train", f"resume={trial}/ckpts/last.ckpt", "trainer.max_steps=3", config=config) == 1
+    assert "has 5 steps, and trainer.max_steps is 3: set it to 5" in capfd.readouterr().err
+
+
+def test_a_run_that_goes_astray_ends_and_keeps_its_last_good_checkpoint(monkeypatch, capfd):
+    def spoil(system, *_):
+        if system.global_step == 3:
+            system.geometry.points.data[1] = torch.nan
+
+    monkeypatch.setattr(tiny_plugin.TinySystem, "on_before_backward", spoil)
+    assert launch("--train", "tag=astray", "use_timestamp=false", "checkpoint.every_n_train_steps=2") == 1
+    trial = Path("outputs/tiny/astray")
+    error = capfd.readouterr().err
+    assert "error: step 4 is not saved: geometry.points has" in error and f"{trial}/ckpts/last.ckpt'" in error
+    assert checkpoint_of(trial)["global_step"] == 2
+
+
 def test_validate_test_and_export_use_the_step_of_the_checkpoint():
     trial = train("done")
     points = checkpoint_of(trial)["state_dict"]["geometry.points"]
@@ -155,6 +184,7 @@ def test_the_dataset_and_the_parts_are_told_each_step_once(monkeypatch):
         (["resume=nowhere.ckpt"], "there is no checkpoint 'nowhere.ckpt'"),
         (["system.weights=nowhere.ckpt"], "there is no checkpoint 'nowhere.ckpt'"),
         (["--gpu", "0,1"], "one run uses one device"),
+        (["--gpu", "0"], "--gpu 0 asks for a CUDA device, and torch finds none"),
         (["--gradio"], "not offered"),
         (["max_steps"], "dotted.key=value"),
         (["exp_root_dir=/proc"], "/proc"),

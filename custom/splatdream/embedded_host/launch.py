@@ -82,10 +82,9 @@ def parse_arguments(argv: Sequence[str], prog: str = "launch.py") -> tuple[argpa
     mode.add_argument("--export", action="store_true", help="write files that other programs open")
     parser.add_argument(
         "--gpu",
-        default="0",
         metavar="ID",
-        help="CUDA device, or 'cpu' (default: 0; the CPU where there is no CUDA device); ignored where "
-        "CUDA_VISIBLE_DEVICES is set",
+        help="CUDA device, or 'cpu' (default: 0, or the CPU where there is no CUDA device); its number is ignored "
+        "where CUDA_VISIBLE_DEVICES is set",
     )
     parser.add_argument("--verbose", action="store_true", help="debug messages, and the traceback of an error")
     parser.add_argument("--typecheck", action="store_true", help="check tensor shapes and types while running")
@@ -102,12 +101,12 @@ def _run(
 ) -> None:
     if args.gradio:
         raise ValueError("--gradio is not offered by the embedded host; leave it out, or run threestudio's launch.py")
-    if args.gpu != "cpu" and not args.gpu.isdecimal():
+    if args.gpu not in (None, "cpu") and not args.gpu.isdecimal():
         raise ValueError(f"--gpu '{args.gpu}' must be one device number or 'cpu': one run uses one device")
     # Both must be set before torch is imported.
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
-    if args.gpu != "cpu" and not os.environ.get("CUDA_VISIBLE_DEVICES"):
-        os.environ["CUDA_VISIBLE_DEVICES"] = args.gpu
+    if args.gpu != "cpu":
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", args.gpu or "0")
     if args.typecheck:
         _check_types_of(typechecked_packages)
     from .config import load_config
@@ -121,28 +120,28 @@ def _run(
 
 def _run_experiment(config: "DictConfig", args: argparse.Namespace, command: list[str]) -> None:
     import pytorch_lightning as pl
-    import torch
 
-    from .base import load_checkpoint
+    from .checkpoint_content import load_checkpoint
     from .checkpoints import AtomicCheckpointIO
-    from .messages import info
     from .registry import find
 
     _check_output_folder(Path(config.trial_dir))
     options = _trainer_options(config.trainer)
     callbacks = _callbacks(config, args.train)
-    is_cuda = args.gpu != "cpu" and torch.cuda.is_available()
-    info(f"device: {torch.cuda.get_device_name() if is_cuda else 'cpu'}")
+    accelerator = _accelerator(args.gpu)
     if not args.verbose:
         # Advice for other kinds of training: worker processes, logging intervals, folders that exist.
         warnings.filterwarnings("ignore", module="pytorch_lightning")
     pl.seed_everything(config.seed, workers=True)
     checkpoint = load_checkpoint(config.resume) if config.resume else None
+    done = checkpoint["global_step"] if checkpoint else 0
+    if args.train:
+        _check_steps(config, done)
     data = find(config.data_type)(config.data)
     system = find(config.system_type)(config.system, resumed=checkpoint is not None)
     system.set_save_dir(os.path.join(config.trial_dir, "save"))
     trainer = pl.Trainer(
-        accelerator="gpu" if is_cuda else "cpu",
+        accelerator=accelerator,
         devices=1,
         inference_mode=False,
         plugins=[AtomicCheckpointIO()],
@@ -152,17 +151,51 @@ def _run_experiment(config: "DictConfig", args: argparse.Namespace, command: lis
     )
     if args.train:
         _write_run_files(config, args, command)
-        trainer.fit(system, datamodule=data, ckpt_path=config.resume)
-        trainer.test(system, datamodule=data, verbose=False)
+        _train(trainer, system, done, datamodule=data, ckpt_path=config.resume)
         return
-    if checkpoint is None:
-        info("without resume=CHECKPOINT this is the initial state")
-    else:
-        system.set_resume_status(checkpoint["epoch"], checkpoint["global_step"])
+    if checkpoint is not None:
+        system.set_resume_status(checkpoint["epoch"], done)
     _evaluate(trainer, args, system, datamodule=data, ckpt_path=config.resume)
 
 
+def _accelerator(gpu: str | None) -> str:
+    """Lightning's name for what `--gpu` asks for."""
+    import torch
+
+    from .messages import info
+
+    is_cuda = gpu != "cpu" and torch.cuda.is_available()
+    if not is_cuda and gpu not in (None, "cpu"):
+        raise ValueError(f"--gpu {gpu} asks for a CUDA device, and torch finds none; leave it out to run on the CPU")
+    info(f"device: {torch.cuda.get_device_name() if is_cuda else 'cpu'}")
+    return "gpu" if is_cuda else "cpu"
+
+
+def _train(trainer: "pl.Trainer", system: "BaseSystem", done: int, **what: Any) -> None:
+    """Train on from a checkpoint of `done` steps, and render the test views."""
+    trainer.fit(system, **what)
+    if trainer.global_step == done > 0:
+        # With no step to take, Lightning leaves out what ends a training; the run before may not have come so far.
+        system.to(trainer.strategy.root_device)
+        system.on_train_end()
+    trainer.test(system, datamodule=what["datamodule"], verbose=False)
+
+
+def _check_steps(config: "DictConfig", done: int) -> None:
+    """Raises ValueError when a run of `done` steps is to be resumed to fewer."""
+    wanted = config.trainer.get("max_steps", -1)
+    if 0 <= wanted < done:
+        raise ValueError(
+            f"'{config.resume}' has {done} steps, and trainer.max_steps is {wanted}: set it to {done} to finish the "
+            "results of that run, or to more to train on"
+        )
+
+
 def _evaluate(trainer: "pl.Trainer", args: argparse.Namespace, system: "BaseSystem", **what: Any) -> None:
+    from .messages import info
+
+    if what["ckpt_path"] is None:
+        info("without resume=CHECKPOINT this is the initial state")
     if args.validate:
         trainer.validate(system, verbose=False, **what)
     elif args.test:
