@@ -15,7 +15,7 @@ from .base import Condition, DiffusionPrior, Views
 from .clip_texts import ClipTexts, EmbeddingTable, TextCondition
 from .gradient_range import through_half_precision
 from .model_files import ModelFiles
-from .noise_schedule import NoiseSchedule
+from .noise_process import NoiseProcess
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
@@ -65,7 +65,7 @@ class LatentDiffusionPrior(DiffusionPrior):
         unet: nn.Module,
         vae: nn.Module,
         texts: ClipTexts,
-        schedule: NoiseSchedule,
+        schedule: NoiseProcess,
         prediction_type: str,
         image_size: int,
         options: NetworkOptions,
@@ -145,7 +145,7 @@ class LatentDiffusionPrior(DiffusionPrior):
             views,
         ).to(noisy_latents.dtype)
         if self.prediction_type == "v_prediction":
-            return self.schedule.noise_from_velocity(noisy_latents, output, timesteps)
+            return self.schedule.clean_and_noise(noisy_latents, output, timesteps)[1]
         if self.prediction_type == "sample":
             return self.schedule.noise_from_clean(noisy_latents, output, timesteps)
         return output

@@ -9,7 +9,7 @@ from .clip_texts import ClipTexts
 from .condition_cache import ConditionCache
 from .latent_diffusion import LatentDiffusionPrior, NetworkOptions
 from .model_files import STABLE_DIFFUSION_PARTS, Hub, ModelFiles, locate_model
-from .noise_schedule import NoiseSchedule
+from .noise_process import VariancePreserving
 
 
 class StableDiffusionPrior(LatentDiffusionPrior):
@@ -88,12 +88,12 @@ def load_autoencoder(files: ModelFiles) -> nn.Module:
     )
 
 
-def load_schedule(files: ModelFiles) -> tuple[NoiseSchedule, str]:
+def load_schedule(files: ModelFiles) -> tuple[VariancePreserving, str]:
     """The noise schedule and what the network predicts, from the folder's scheduler configuration."""
     from diffusers import DDPMScheduler
 
     scheduler = DDPMScheduler.from_pretrained(files.path, subfolder="scheduler", local_files_only=True)
-    return NoiseSchedule(scheduler.alphas_cumprod.float()), scheduler.config.prediction_type
+    return VariancePreserving(scheduler.alphas_cumprod.float()), scheduler.config.prediction_type
 
 
 def pixels_per_latent(vae: nn.Module) -> int:
