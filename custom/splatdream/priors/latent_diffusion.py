@@ -40,6 +40,11 @@ class NetworkOptions:
         if self.dtype != "auto" and self.dtype not in DTYPES:
             raise ValueError(f"dtype '{self.dtype}' must be auto, {', '.join(DTYPES)}")
 
+    @property
+    def prefers_half(self) -> bool:
+        """Whether fp16 files of the networks will do where there are some."""
+        return self.dtype in ("auto", "float16") and torch.cuda.is_available()
+
     def dtype_on(self, device: torch.device) -> torch.dtype:
         """The precision of the networks on that device."""
         if self.dtype == "auto":
@@ -145,7 +150,8 @@ class LatentDiffusionPrior(DiffusionPrior):
             views,
         ).to(noisy_latents.dtype)
         if self.prediction_type == "v_prediction":
-            return self.schedule.clean_and_noise(noisy_latents, output, timesteps)[1]
+            _, noise = self.schedule.clean_and_noise(noisy_latents, output, timesteps)
+            return noise
         if self.prediction_type == "sample":
             return self.schedule.noise_from_clean(noisy_latents, output, timesteps)
         return output

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -77,11 +76,12 @@ def load_mvdream(
         FileNotFoundError: no copy was found; the message says what to do.
         ValueError: what was found is no MVDream model.
     """
-    prefers_half = options.dtype in ("auto", "float16") and torch.cuda.is_available()
-    files = locate_model(model, STABLE_DIFFUSION_PARTS, revision, is_offline, prefers_half, hub)
+    files = locate_model(model, STABLE_DIFFUSION_PARTS, revision, is_offline, options.prefers_half, hub)
     if files.path.is_file():
         unet = load_original_denoiser(files)
-        encoder_files = _locate_encoders(encoders, unet.config.cross_attention_dim, is_offline, prefers_half, hub)
+        encoder_files = _locate_encoders(
+            encoders, unet.config.cross_attention_dim, is_offline, options.prefers_half, hub
+        )
         schedule, prediction_type = VariancePreserving.scaled_linear(), "epsilon"
     else:
         unet, encoder_files = load_folder_denoiser(files), files
