@@ -12,9 +12,8 @@ from splatdream.guidance.denoiser import Text
 from splatdream.guidance.methods.csd import csd_gradient
 from splatdream.guidance.methods.sds import sds_gradient
 from splatdream.guidance.perp_neg import perp_neg_direction, perpendicular
-from splatdream.guidance.time_prior import prioritized_timestep, time_prior
-from splatdream.guidance.timesteps import annealed_timestep
-from splatdream.priors.noise_schedule import NoiseSchedule
+from splatdream.guidance.timesteps import annealed_timestep, prioritized_timestep, time_prior
+from splatdream.priors.noise_process import VariancePreserving
 from splatdream.prompts.perp_neg import PerpNegTerms, perp_neg_terms
 
 
@@ -132,7 +131,7 @@ def test_perp_neg_costs_what_its_terms_cost(generator, azimuths, evaluations):
 
 
 def test_square_root_annealing_is_hifas():
-    schedule = NoiseSchedule.scaled_linear()
+    schedule = VariancePreserving.scaled_linear()
     # t = t_max - (t_max - t_min) sqrt(i / N): a quarter of the run takes half of the way.
     assert [annealed_timestep("sqrt", 300, 980, progress, schedule) for progress in (0, 0.25, 1)] == [980, 640, 300]
     assert [annealed_timestep("linear", 300, 980, progress, schedule) for progress in (0, 0.25, 2)] == [980, 810, 300]
@@ -141,7 +140,7 @@ def test_square_root_annealing_is_hifas():
 
 
 def test_the_time_prior_is_dreamtimes():
-    schedule = NoiseSchedule.scaled_linear()
+    schedule = VariancePreserving.scaled_linear()
     weights = time_prior(schedule)
     ratio = ((1 - schedule.alphas_cumprod) / schedule.alphas_cumprod).sqrt().double()
     bump = weights / ratio
@@ -154,7 +153,7 @@ def test_the_time_prior_is_dreamtimes():
 
 
 def test_prioritized_timesteps_fall_and_linger_where_the_prior_decides():
-    schedule = NoiseSchedule.scaled_linear()
+    schedule = VariancePreserving.scaled_linear()
     path = [prioritized_timestep(20, 980, step / 1000, schedule) for step in range(1001)]
     assert path[0] == 980 and path[-1] == 20
     assert all(later <= earlier for earlier, later in pairwise(path))

@@ -158,21 +158,3 @@ def test_scaled_gradients_do_not_depend_on_the_units_of_the_method(generator):
     small, large = GradientScale(num_steps=4), GradientScale(num_steps=4)
     for gradient in gradients:
         torch.testing.assert_close(small.update(gradient) * gradient, large.update(1e4 * gradient) * 1e4 * gradient)
-
-
-def test_noise_clean_image_and_velocity_are_the_same_prediction(generator):
-    schedule = NoiseSchedule.scaled_linear()
-    clean, noise = (torch.randn(2, 3, 4, 4, generator=generator, dtype=torch.float64) for _ in range(2))
-    timesteps = torch.tensor([50, 900])
-    noisy = schedule.add_noise(clean, noise, timesteps)
-    signal, sigma = schedule.signal_and_noise_scales(timesteps, clean)
-    torch.testing.assert_close(schedule.noise_from_clean(noisy, clean, timesteps), noise)
-    torch.testing.assert_close(schedule.clean_from_noise(noisy, noise, timesteps), clean)
-    torch.testing.assert_close(schedule.noise_from_velocity(noisy, signal * noise - sigma * clean, timesteps), noise)
-
-
-def test_the_schedule_is_stable_diffusions():
-    # First and last value of alphas_cumprod of Stable Diffusion 1.x and 2.x.
-    schedule = NoiseSchedule.scaled_linear()
-    torch.testing.assert_close(schedule.alphas_cumprod[0], torch.tensor(0.99915))
-    torch.testing.assert_close(schedule.alphas_cumprod[-1], torch.tensor(0.0046602), atol=1e-6, rtol=0)

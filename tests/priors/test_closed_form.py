@@ -5,7 +5,7 @@ import torch
 from splatdream.cameras.batch import orbit_cameras
 from splatdream.priors.base import Views
 from splatdream.priors.closed_form import ClosedFormPrior
-from splatdream.priors.noise_schedule import NoiseSchedule
+from splatdream.priors.noise_process import VariancePreserving
 from splatdream.priors.registered import RegisteredClosedFormPrior
 from splatdream.prompts.directions import ViewDirection, classify_views
 from splatdream.toybox.image_set import ImageSetRecipe, make_image_set, unconditional_captions
@@ -192,6 +192,6 @@ def test_the_registered_prior_takes_lists_from_a_file(tmp_path, monkeypatch):
 
 
 def test_the_schedule_is_stable_diffusions_unless_another_is_given():
-    assert torch.equal(_prior("camera").schedule.alphas_cumprod, NoiseSchedule.scaled_linear().alphas_cumprod)
-    other = NoiseSchedule.scaled_linear(num_timesteps=10)
+    assert torch.equal(_prior("camera").schedule.alphas_cumprod, VariancePreserving.scaled_linear().alphas_cumprod)
+    other = VariancePreserving.scaled_linear(num_timesteps=10)
     assert ClosedFormPrior(_image_set_of, schedule=other).schedule is other

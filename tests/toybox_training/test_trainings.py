@@ -9,15 +9,21 @@ from splatdream.cameras.batch import orbit_cameras
 from splatdream.priors.base import Views
 from splatdream.priors.mvdream import load_mvdream
 from splatdream.priors.stable_diffusion import load_stable_diffusion
+from splatdream.toybox_training.autoencoder_training import train_vae
+from splatdream.toybox_training.denoiser_trainings import train_mvdream, train_sd
 from splatdream.toybox_training.loop import LoopOptions
 from splatdream.toybox_training.networks import FIRST_FADING_STEP, NetworkSizes, build_scheduler
 from splatdream.toybox_training.score_report import ScoreOptions, score_prior
 from splatdream.toybox_training.scoring import ScoreGrid
-from splatdream.toybox_training.trainings import BankSizes, train_mvdream, train_sd, train_vae
+from splatdream.toybox_training.setup import BankSizes, TrainingSetup
 
 SIZES = NetworkSizes(32, (8, 8, 16), 1, (16, 16), 1, 16, 1, 8)
 BANKS = BankSizes(num_dressed=1, num_images=177, num_groups=2)
 OPTIONS = LoopOptions(steps=4, batch_size=4, warmup_steps=1, learning_rate=1e-3)
+
+
+def setup_in(folder, **options):
+    return TrainingSetup(folder, replace(OPTIONS, **options), SIZES, BANKS)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +33,7 @@ def folder(tmp_path_factory):
     patch.setenv("SPLATDREAM_CACHE", str(tmp_path_factory.mktemp("cache")))
     root = tmp_path_factory.mktemp("priors")
     for training in (train_vae, train_sd, train_mvdream):
-        training(root, OPTIONS, SIZES, BANKS)
+        training(setup_in(root))
     yield root
     patch.undo()
 
@@ -40,8 +46,8 @@ def weights_of(root, kind):
 def test_an_interrupted_training_ends_with_the_same_bits(folder, tmp_path, kind, training):
     for part in {"vae": (), "sd": ("vae",), "mvdream": ("vae", "sd")}[kind]:
         (tmp_path / part).symlink_to(folder / part)
-    training(tmp_path, replace(OPTIONS, steps=2), SIZES, BANKS)
-    training(tmp_path, OPTIONS, SIZES, BANKS)
+    training(setup_in(tmp_path, steps=2))
+    training(setup_in(tmp_path))
     resumed, whole = weights_of(tmp_path, kind), weights_of(folder, kind)
     assert resumed["step"] == whole["step"] == 4
     for part in ("networks", "average"):
@@ -54,7 +60,7 @@ def test_an_interrupted_training_ends_with_the_same_bits(folder, tmp_path, kind,
 def test_the_scaled_latents_have_a_standard_deviation_of_one_after_several_saves(folder, tmp_path):
     from diffusers import AutoencoderKL
 
-    train_vae(tmp_path, replace(OPTIONS, save_minutes=0.0), SIZES, BANKS)
+    train_vae(setup_in(tmp_path, save_minutes=0.0))
     often = AutoencoderKL.from_pretrained(tmp_path / "vae" / "autoencoder")
     once = AutoencoderKL.from_pretrained(folder / "vae" / "autoencoder")
     assert often.config.scaling_factor == pytest.approx(once.config.scaling_factor, rel=1e-4)
@@ -62,7 +68,7 @@ def test_the_scaled_latents_have_a_standard_deviation_of_one_after_several_saves
 
 def test_a_state_of_other_sizes_is_refused(folder):
     with pytest.raises(ValueError, match="batch_size"):
-        train_vae(folder, replace(OPTIONS, batch_size=2, steps=5), SIZES, BANKS)
+        train_vae(setup_in(folder, batch_size=2, steps=5))
 
 
 @pytest.mark.parametrize(("training", "name"), [(train_sd, "sd"), (train_mvdream, "mvdream")])
@@ -71,8 +77,7 @@ def test_a_training_that_starts_from_a_pipeline_begins_with_its_weights(training
 
     (tmp_path / "vae").symlink_to(folder / "vae")
     start = folder / name / f"toybox-{name}"
-    still = replace(OPTIONS, steps=1, learning_rate=0.0)
-    went_on = training(tmp_path, still, SIZES, BANKS, start=start)
+    went_on = training(setup_in(tmp_path, steps=1, learning_rate=0.0), start=start)
     before, after = (UNet2DConditionModel.from_pretrained(path, subfolder="unet") for path in (start, went_on))
     for key, weight in before.state_dict().items():
         assert torch.equal(after.state_dict()[key], weight), key
@@ -80,7 +85,7 @@ def test_a_training_that_starts_from_a_pipeline_begins_with_its_weights(training
 
 def test_the_order_of_the_trainings_is_said(tmp_path):
     with pytest.raises(FileNotFoundError, match="toybox train vae"):
-        train_mvdream(tmp_path, OPTIONS, SIZES, BANKS)
+        train_mvdream(setup_in(tmp_path))
 
 
 def test_a_budget_is_asked_for():

@@ -1,16 +1,16 @@
 """Which timesteps a step of distillation looks at.
 
-B views in groups of V that share one timestep.
+B views in groups of V that share one timestep; T timesteps of the noise process.
 """
 
 from collections.abc import Callable, Mapping
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..priors.noise_schedule import NoiseSchedule
-from .time_prior import prioritized_timestep
+from ..priors.noise_process import NoiseProcess
+from .weighting import timestep_weights
 
 
 def timestep_range(min_fraction: float, max_fraction: float, num_timesteps: int) -> tuple[int, int]:
@@ -41,15 +41,47 @@ def sample_timesteps(
     return groups.repeat_interleave(views_per_group)
 
 
-def _linear(first: int, last: int, progress: float, schedule: NoiseSchedule) -> int:
+def time_prior(
+    schedule: NoiseProcess, high: float = 800, low: float = 500, high_width: float = 300, low_width: float = 100
+) -> Float[Tensor, "T"]:
+    """W(t), proportional to s_t / a_t times a bump that is flat from `low` to `high`; it sums to 1.
+
+    DreamTime's (arXiv:2306.12422): where the prior decides most.
+
+    Args:
+        high: m_1, timestep of 1000 above which the bump falls like a Gaussian of standard deviation `high_width`.
+        low: m_2, below which it falls with `low_width`.
+    """
+    every = torch.arange(len(schedule))
+    timesteps = every.double() * (1000 / len(schedule))
+    above, below = (timesteps - high).clamp(min=0), (low - timesteps).clamp(min=0)
+    bump = torch.exp(-above.square() / (2 * high_width**2) - below.square() / (2 * low_width**2))
+    weights = bump * timestep_weights("noise_to_signal", schedule, every, timesteps)
+    return weights / weights.sum()
+
+
+def prioritized_timestep(first: int, last: int, progress: float, schedule: NoiseProcess) -> int:
+    """t in [first, last] above which a share `progress` of the weight in that range lies: `last` at 0, `first` at 1.
+
+    So timesteps only fall, and linger where the prior decides most.
+    """
+    weights = time_prior(schedule)[first : last + 1]
+    # Weight at or above each timestep of the range; it falls from 1 at `first`.
+    remaining = weights.flip(0).cumsum(0).flip(0) / weights.sum()
+    if progress >= 1.0:
+        return first
+    return first + int((remaining - progress).abs().argmin())
+
+
+def _linear(first: int, last: int, progress: float, schedule: NoiseProcess) -> int:
     return round(last - (last - first) * progress)
 
 
-def _square_root(first: int, last: int, progress: float, schedule: NoiseSchedule) -> int:
+def _square_root(first: int, last: int, progress: float, schedule: NoiseProcess) -> int:
     return round(last - (last - first) * progress**0.5)
 
 
-Annealing = Callable[[int, int, float, NoiseSchedule], int]
+Annealing = Callable[[int, int, float, NoiseProcess], int]
 ANNEALINGS: Mapping[str, Annealing] = {
     "linear": _linear,  # SDI, arXiv:2405.15891, sec. 5
     "sqrt": _square_root,  # HiFA, arXiv:2305.18766
@@ -57,7 +89,7 @@ ANNEALINGS: Mapping[str, Annealing] = {
 }
 
 
-def annealed_timestep(name: str, first: int, last: int, progress: float, schedule: NoiseSchedule) -> int:
+def annealed_timestep(name: str, first: int, last: int, progress: float, schedule: NoiseProcess) -> int:
     """The one timestep of all views when the noise level falls from `last` to `first` during the run.
 
     Args:

@@ -1,6 +1,6 @@
 """Weights w(t) of the distillation gradient, by name.
 
-B views; a_t^2 = alphas_cumprod[t], s_t^2 = 1 - a_t^2.
+B views; a_t and s_t are the scales of the clean image and of the noise at timestep t.
 """
 
 from collections.abc import Callable, Mapping
@@ -8,25 +8,26 @@ from collections.abc import Callable, Mapping
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..priors.noise_schedule import NoiseSchedule
+from ..priors.noise_process import NoiseProcess
 
-Weighting = Callable[[Tensor], Tensor]
-
-
-def _sigma_squared(alphas_cumprod: Tensor) -> Tensor:
-    return 1 - alphas_cumprod
+Weighting = Callable[[Tensor, Tensor], Tensor]
+"""(a_t^2, s_t^2) -> w(t)."""
 
 
-def _uniform(alphas_cumprod: Tensor) -> Tensor:
-    return alphas_cumprod.new_ones(alphas_cumprod.shape)
+def _sigma_squared(signal_squared: Tensor, sigma_squared: Tensor) -> Tensor:
+    return sigma_squared
 
 
-def _fantasia3d(alphas_cumprod: Tensor) -> Tensor:
-    return alphas_cumprod.sqrt() * (1 - alphas_cumprod)
+def _uniform(signal_squared: Tensor, sigma_squared: Tensor) -> Tensor:
+    return sigma_squared.new_ones(sigma_squared.shape)
 
 
-def _noise_to_signal(alphas_cumprod: Tensor) -> Tensor:
-    return ((1 - alphas_cumprod) / alphas_cumprod).sqrt()
+def _fantasia3d(signal_squared: Tensor, sigma_squared: Tensor) -> Tensor:
+    return signal_squared.sqrt() * sigma_squared
+
+
+def _noise_to_signal(signal_squared: Tensor, sigma_squared: Tensor) -> Tensor:
+    return (sigma_squared / signal_squared).sqrt()
 
 
 WEIGHTINGS: Mapping[str, Weighting] = {
@@ -38,7 +39,7 @@ WEIGHTINGS: Mapping[str, Weighting] = {
 
 
 def timestep_weights(
-    name: str, schedule: NoiseSchedule, timesteps: Int[Tensor, "B"], like: Float[Tensor, "B ..."]
+    name: str, schedule: NoiseProcess, timesteps: Int[Tensor, "B"], like: Float[Tensor, "B ..."]
 ) -> Float[Tensor, "B ..."]:
     """w(t) of every view, shaped to broadcast against `like`.
 
@@ -47,5 +48,4 @@ def timestep_weights(
     """
     if name not in WEIGHTINGS:
         raise ValueError(f"guidance weighting {name!r} is unknown; choose one of {', '.join(WEIGHTINGS)}")
-    alphas_cumprod = schedule.alphas_cumprod.to(like)[timesteps.to(like.device)]
-    return WEIGHTINGS[name](alphas_cumprod).reshape(-1, *[1] * (like.ndim - 1))
+    return WEIGHTINGS[name](*schedule.squared_scales(timesteps, like))

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ..cameras.batch import CameraBatch
-from .noise_schedule import NoiseSchedule
+from .noise_process import NoiseProcess
 
 
 class Condition(ABC):
@@ -47,7 +47,7 @@ class Views:
 class DiffusionPrior(ABC):
     """A frozen model of images. Every adapter owns one library; nothing outside it knows which."""
 
-    schedule: NoiseSchedule
+    schedule: NoiseProcess
 
     views_per_group: int = 1
     """How many consecutive views one prediction looks at together (4 for MVDream)."""

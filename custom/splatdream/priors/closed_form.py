@@ -19,7 +19,7 @@ from ..toybox.vocabulary import ToyboxCaption
 from .base import Views
 from .closed_form_base import CaptionCondition, ExactPrior, check_rows, check_square
 from .empirical_distribution import EmpiricalDistribution
-from .noise_schedule import NoiseSchedule
+from .noise_process import NoiseProcess
 
 CONDITIONS = ("view_blind", "view_words", "camera")
 
@@ -39,7 +39,7 @@ class ClosedFormPrior(ExactPrior):
         condition: str = "view_words",
         tau: float = 0.0,
         size: int = 64,
-        schedule: NoiseSchedule | None = None,
+        schedule: NoiseProcess | None = None,
     ) -> None:
         """
         Args:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..toybox.vocabulary import ToyboxCaption, parse_caption
 from .base import Condition, DiffusionPrior, Views
-from .noise_schedule import NoiseSchedule
+from .noise_process import NoiseProcess, VariancePreserving
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class CaptionCondition(Condition):
 class ExactPrior(DiffusionPrior):
     """An exact denoiser of toybox images. Latents are images in [-1, 1], [B, 3, size, size]."""
 
-    def __init__(self, tau: float, size: int, schedule: NoiseSchedule | None) -> None:
+    def __init__(self, tau: float, size: int, schedule: NoiseProcess | None) -> None:
         """
         Args:
             tau: standard deviation of the round Gaussian that stands at each image, in latent units.
@@ -43,7 +43,7 @@ class ExactPrior(DiffusionPrior):
             raise ValueError(f"tau {tau} must not be negative")
         if size < 1:
             raise ValueError(f"size {size} must be at least 1 pixel; the default is 64")
-        self.schedule = schedule or NoiseSchedule.scaled_linear()
+        self.schedule = schedule or VariancePreserving.scaled_linear()
         self._tau = tau
         self._size = size
 

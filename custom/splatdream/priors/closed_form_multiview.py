@@ -24,7 +24,7 @@ from ..toybox.vocabulary import ToyboxCaption
 from .base import Views
 from .closed_form_base import CaptionCondition, ExactPrior, check_rows, check_square
 from .empirical_distribution import EmpiricalDistribution
-from .noise_schedule import NoiseSchedule
+from .noise_process import NoiseProcess
 
 _KEPT = 4
 """Groups whose images are kept: a step asks for the same ones more than once. Bounds memory."""
@@ -46,7 +46,7 @@ class MultiViewClosedFormPrior(ExactPrior):
         num_unconditional_yaws: int = 4,
         tau: float = 0.0,
         size: int = 64,
-        schedule: NoiseSchedule | None = None,
+        schedule: NoiseProcess | None = None,
     ) -> None:
         """
         Args:

@@ -15,7 +15,7 @@ from .base import Condition, DiffusionPrior, Views
 from .clip_texts import ClipTexts, EmbeddingTable, TextCondition
 from .gradient_range import through_half_precision
 from .model_files import ModelFiles
-from .noise_schedule import NoiseSchedule
+from .noise_process import NoiseProcess
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
@@ -39,6 +39,11 @@ class NetworkOptions:
     def __post_init__(self) -> None:
         if self.dtype != "auto" and self.dtype not in DTYPES:
             raise ValueError(f"dtype '{self.dtype}' must be auto, {', '.join(DTYPES)}")
+
+    @property
+    def prefers_half(self) -> bool:
+        """Whether fp16 files of the networks will do where there are some."""
+        return self.dtype in ("auto", "float16") and torch.cuda.is_available()
 
     def dtype_on(self, device: torch.device) -> torch.dtype:
         """The precision of the networks on that device."""
@@ -65,7 +70,7 @@ class LatentDiffusionPrior(DiffusionPrior):
         unet: nn.Module,
         vae: nn.Module,
         texts: ClipTexts,
-        schedule: NoiseSchedule,
+        schedule: NoiseProcess,
         prediction_type: str,
         image_size: int,
         options: NetworkOptions,
@@ -145,7 +150,8 @@ class LatentDiffusionPrior(DiffusionPrior):
             views,
         ).to(noisy_latents.dtype)
         if self.prediction_type == "v_prediction":
-            return self.schedule.noise_from_velocity(noisy_latents, output, timesteps)
+            _, noise = self.schedule.clean_and_noise(noisy_latents, output, timesteps)
+            return noise
         if self.prediction_type == "sample":
             return self.schedule.noise_from_clean(noisy_latents, output, timesteps)
         return output

@@ -5,6 +5,7 @@ The only file that talks to the hub. What it returns is loaded as data; no code 
 
 import functools
 import hashlib
+import itertools
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -121,21 +122,10 @@ def locate_model(
     """
     local = Path(name).expanduser()
     if local.exists():
-        missing = missing_parts(local, parts)
-        if missing:
-            raise FileNotFoundError(
-                f"the folder {local} is not a complete model in diffusers layout: it lacks {', '.join(missing)}"
-            )
-        return ModelFiles(name, str(local.resolve()), None, local.resolve(), tuple(parts), prefers_half)
-
+        return _whole(ModelFiles(name, str(local.resolve()), None, local.resolve(), tuple(parts), prefers_half))
     packaged = packaged_folder(name)
     if packaged is not None:
-        missing = missing_parts(packaged, parts)
-        if missing:
-            raise FileNotFoundError(
-                f"this installation lacks {', '.join(missing)} of {name} ({packaged}); install the package again"
-            )
-        return ModelFiles(name, name, None, packaged, tuple(parts), prefers_half)
+        return _whole(ModelFiles(name, name, None, packaged, tuple(parts), prefers_half))
 
     hub = hub or Hub()
     is_offline = is_offline or hub.is_offline
@@ -143,19 +133,18 @@ def locate_model(
     if not is_offline:
         finders.append(lambda model: hub.download(model, revision, parts, prefers_half))
     tried: dict[str, list[str]] = {}
-    for find in finders:
-        for model in candidates(name):
-            reasons = tried.setdefault(model.name, [])
-            try:
-                path = find(model)
-            except Exception as error:  # no network, gone, gated, ...: told in the message, and the next one is tried
-                first_line = (str(error).strip().splitlines() or [""])[0]
-                reasons.append("not on this machine" if not reasons else f"{type(error).__name__}: {first_line}")
-                continue
-            missing = missing_parts(path, parts)
-            if not missing:
-                return ModelFiles(name, model.name, _commit(path), path, tuple(parts), prefers_half)
-            reasons.append(f"it lacks {', '.join(missing)}")
+    for find, model in itertools.product(finders, candidates(name)):
+        reasons = tried.setdefault(model.name, [])
+        try:
+            path = find(model)
+        except Exception as error:  # no network, gone, gated, ...: told in the message, and the next one is tried
+            first_line = str(error).strip().partition("\n")[0]
+            reasons.append("not on this machine" if not reasons else f"{type(error).__name__}: {first_line}")
+            continue
+        missing = missing_parts(path, parts)
+        if not missing:
+            return ModelFiles(name, model.name, _commit(path), path, tuple(parts), prefers_half)
+        reasons.append(f"it lacks {', '.join(missing)}")
     raise FileNotFoundError(missing_model_message(name, tried, is_offline))
 
 
@@ -165,17 +154,22 @@ def choose_files(names: Iterable[str], parts: Sequence[str], prefers_half: bool)
     Repositories hold the same weights several times; safetensors come before .bin, and of these the full precision
     unless `prefers_half`.
     """
-    by_part: dict[str, list[str]] = {part: [] for part in parts}
-    for name in sorted(names):
-        part, _, file = name.partition("/")
-        if part in by_part and file and "/" not in file:
-            by_part[part].append(file)
-    chosen = []
-    for part, files in by_part.items():
-        tables = [file for file in files if file.endswith((".json", ".txt"))]
+    places, chosen = [Path(name) for name in sorted(names)], []
+    for part in parts:
+        files = [place.name for place in places if place.parent == Path(part)]
         weights = _preferred_weights(files, prefers_half and part in _HALF_PARTS)
-        chosen += [f"{part}/{file}" for file in [*tables, *([weights] if weights else [])]]
+        chosen += [f"{part}/{file}" for file in files if file.endswith((".json", ".txt")) or file == weights]
     return chosen
+
+
+def _whole(files: ModelFiles) -> ModelFiles:
+    missing = missing_parts(files.path, files.parts)
+    if missing:
+        raise FileNotFoundError(
+            f"the folder {files.path} is not a complete model in diffusers layout: it lacks {', '.join(missing)}; "
+            "copy or install it again"
+        )
+    return files
 
 
 def missing_parts(path: Path, parts: Sequence[str]) -> list[str]:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -14,7 +13,7 @@ from .latent_diffusion import LatentDiffusionPrior, NetworkOptions
 from .model_files import STABLE_DIFFUSION_PARTS, Hub, ModelFiles, locate_model
 from .mvdream_conversion import denoiser_config, denoiser_state, read_checkpoint, to_diffusers
 from .mvdream_unet import attend_across_views, build_denoiser, camera_embedding_input
-from .noise_schedule import NoiseSchedule
+from .noise_process import VariancePreserving
 from .stable_diffusion import load_autoencoder, load_denoiser, load_schedule, pixels_per_latent
 
 ENCODER_PARTS = ("vae", "text_encoder", "tokenizer")
@@ -77,12 +76,13 @@ def load_mvdream(
         FileNotFoundError: no copy was found; the message says what to do.
         ValueError: what was found is no MVDream model.
     """
-    prefers_half = options.dtype in ("auto", "float16") and torch.cuda.is_available()
-    files = locate_model(model, STABLE_DIFFUSION_PARTS, revision, is_offline, prefers_half, hub)
+    files = locate_model(model, STABLE_DIFFUSION_PARTS, revision, is_offline, options.prefers_half, hub)
     if files.path.is_file():
         unet = load_original_denoiser(files)
-        encoder_files = _locate_encoders(encoders, unet.config.cross_attention_dim, is_offline, prefers_half, hub)
-        schedule, prediction_type = NoiseSchedule.scaled_linear(), "epsilon"
+        encoder_files = _locate_encoders(
+            encoders, unet.config.cross_attention_dim, is_offline, options.prefers_half, hub
+        )
+        schedule, prediction_type = VariancePreserving.scaled_linear(), "epsilon"
     else:
         unet, encoder_files = load_folder_denoiser(files), files
         schedule, prediction_type = load_schedule(files)

@@ -79,11 +79,7 @@ def denoiser_config(state: Mapping[str, Tensor], num_heads: Sequence[int] | None
         num_heads: attention heads of each level, which shapes do not tell; None for those of the published models:
             64 channels a head where projections are linear (2.1), 8 heads where they are convolutions (1.5).
     """
-    downsamplers = sorted(
-        int(key.split(".")[1]) for key in state if re.fullmatch(r"input_blocks\.\d+\.0\.op\.weight", key)
-    )
-    layers_per_block = downsamplers[0] - 1
-    first_blocks = [level * (layers_per_block + 1) + 1 for level in range(len(downsamplers) + 1)]
+    layers_per_block, first_blocks = _levels(state)
     channels = [state[f"input_blocks.{block}.0.out_layers.3.weight"].shape[0] for block in first_blocks]
     has_attention = [f"input_blocks.{block}.1.proj_in.weight" in state for block in first_blocks]
     is_linear = state["middle_block.1.proj_in.weight"].ndim == 2
@@ -102,6 +98,13 @@ def denoiser_config(state: Mapping[str, Tensor], num_heads: Sequence[int] | None
         "class_embed_type": "projection",
         "projection_class_embeddings_input_dim": state[_CAMERA_KEY].shape[1],
     }
+
+
+def _levels(state: Mapping[str, Tensor]) -> tuple[int, list[int]]:
+    """Layers of a level, and the input block that each level begins with; downsamplers stand between levels."""
+    downsamplers = [int(key.split(".")[1]) for key in state if re.fullmatch(r"input_blocks\.\d+\.0\.op\.weight", key)]
+    layers_per_block = min(downsamplers) - 1
+    return layers_per_block, [level * (layers_per_block + 1) + 1 for level in range(len(downsamplers) + 1)]
 
 
 def to_diffusers(state: Mapping[str, Tensor], layers_per_block: int = 2) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from .base import Condition, DiffusionPrior, Views
-from .noise_schedule import NoiseSchedule
+from .noise_process import VariancePreserving
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class NullPrior(DiffusionPrior):
     """Latents are the images, channels first. What a method asks for depends on timesteps and groups, not on images."""
 
     def __init__(self, views_per_group: int = 1) -> None:
-        self.schedule = NoiseSchedule.scaled_linear()
+        self.schedule = VariancePreserving.scaled_linear()
         self.views_per_group = views_per_group
         self.network = _NoNetwork()
 

@@ -1,6 +1,5 @@
 """The Stable Diffusion family (1.5, 2.1-base, 2.1, and whatever has their layout) as a prior, through diffusers."""
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -9,7 +8,7 @@ from .clip_texts import ClipTexts
 from .condition_cache import ConditionCache
 from .latent_diffusion import LatentDiffusionPrior, NetworkOptions
 from .model_files import STABLE_DIFFUSION_PARTS, Hub, ModelFiles, locate_model
-from .noise_schedule import NoiseSchedule
+from .noise_process import VariancePreserving
 
 
 class StableDiffusionPrior(LatentDiffusionPrior):
@@ -44,8 +43,7 @@ def load_stable_diffusion(
         FileNotFoundError: no copy was found; the message says what to do.
         ValueError: the folder holds a network of another kind.
     """
-    prefers_half = options.dtype in ("auto", "float16") and torch.cuda.is_available()
-    files = locate_model(model, STABLE_DIFFUSION_PARTS, revision, is_offline, prefers_half, hub)
+    files = locate_model(model, STABLE_DIFFUSION_PARTS, revision, is_offline, options.prefers_half, hub)
     unet, vae = load_denoiser(files), load_autoencoder(files)
     schedule, prediction_type = load_schedule(files)
     return StableDiffusionPrior(
@@ -88,12 +86,12 @@ def load_autoencoder(files: ModelFiles) -> nn.Module:
     )
 
 
-def load_schedule(files: ModelFiles) -> tuple[NoiseSchedule, str]:
+def load_schedule(files: ModelFiles) -> tuple[VariancePreserving, str]:
     """The noise schedule and what the network predicts, from the folder's scheduler configuration."""
     from diffusers import DDPMScheduler
 
     scheduler = DDPMScheduler.from_pretrained(files.path, subfolder="scheduler", local_files_only=True)
-    return NoiseSchedule(scheduler.alphas_cumprod.float()), scheduler.config.prediction_type
+    return VariancePreserving(scheduler.alphas_cumprod.float()), scheduler.config.prediction_type
 
 
 def pixels_per_latent(vae: nn.Module) -> int:

@@ -38,17 +38,19 @@ def debias_prompt(
     if beyond:
         raise ValueError(f"word {beyond[0]} of {prompt!r} does not exist; it has words 0 to {len(words) - 1}")
     with_word = view_probabilities(prompt)
-    removed: dict[ViewDirection, set[int]] = {direction: set() for direction in ViewDirection}
-    for index in candidates:
-        without_word = view_probabilities(" ".join(words[:index] + words[index + 1 :]))
-        information = with_word / (0.5 * (with_word + without_word))
-        for direction in ViewDirection:
-            if information[direction] < threshold:
-                removed[direction].add(index)
+    information = {
+        index: with_word / (0.5 * (with_word + view_probabilities(_without(words, {index})))) for index in candidates
+    }
     return {
-        direction: " ".join(word for index, word in enumerate(words) if index not in removed[direction])
+        direction: _without(
+            words, {index for index, of_views in information.items() if of_views[direction] < threshold}
+        )
         for direction in ViewDirection
     }
+
+
+def _without(words: Sequence[str], removed: set[int]) -> str:
+    return " ".join(word for index, word in enumerate(words) if index not in removed)
 
 
 class MaskedLanguageModel:

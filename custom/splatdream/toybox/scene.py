@@ -81,29 +81,33 @@ def pack(primitives: Sequence[Primitive]) -> Scene:
     """
     if not primitives:
         raise ValueError("a scene needs at least one primitive")
-    for primitive in primitives:
-        if min(primitive.half_sizes) <= 0:
-            raise ValueError(f"every half size must be positive, got {primitive}")
+    flat = [primitive for primitive in primitives if min(primitive.half_sizes) <= 0]
+    if flat:
+        raise ValueError(f"every half size must be positive, got {flat[0]}")
     ordered = sorted(primitives, key=lambda primitive: KINDS.index(primitive.kind))
-    rotations = np.stack([primitive.rotation for primitive in ordered])
-    half_sizes = np.array([primitive.half_sizes for primitive in ordered])
+    rotations, half_sizes = _stack(ordered, "rotation"), _stack(ordered, "half_sizes")
     paints = [primitive.paint or Paint(primitive.color, (0, 0, 1)) for primitive in ordered]
-    toward = np.array([paint.toward for paint in paints], dtype=float)
+    toward = _stack(paints, "toward")
     toward /= np.linalg.norm(toward, axis=1, keepdims=True)
     local_normals = np.einsum("pji,pj->pi", rotations, toward) * half_sizes
-    offsets = np.array([[paint.beyond] for paint in paints])
+    offsets = _stack(paints, "beyond")[:, None]
     return Scene(
         kinds=torch.tensor([KINDS.index(primitive.kind) for primitive in ordered]),
-        centers=_float_tensor([primitive.center for primitive in ordered]),
+        centers=_float_tensor(_stack(ordered, "center")),
         half_sizes=_float_tensor(half_sizes),
         rotations=_float_tensor(rotations),
-        tapers=_float_tensor([primitive.taper for primitive in ordered]),
-        colors=_float_tensor([primitive.color for primitive in ordered]),
-        paint_colors=_float_tensor([paint.color for paint in paints]),
+        tapers=_float_tensor(_stack(ordered, "taper")),
+        colors=_float_tensor(_stack(ordered, "color")),
+        paint_colors=_float_tensor(_stack(paints, "color")),
         paint_planes=_float_tensor(np.concatenate([local_normals, offsets], axis=1)),
-        paint_periods=_float_tensor([paint.period for paint in paints]),
+        paint_periods=_float_tensor(_stack(paints, "period")),
     )
 
 
-def _float_tensor(values: Sequence | np.ndarray) -> Tensor:
-    return torch.as_tensor(np.asarray(values, dtype=np.float32))
+def _stack(items: Sequence[Primitive | Paint], name: str) -> np.ndarray:
+    """One field of all, float64."""
+    return np.array([getattr(item, name) for item in items], dtype=float)
+
+
+def _float_tensor(values: np.ndarray) -> Tensor:
+    return torch.as_tensor(values.astype(np.float32))

@@ -8,6 +8,7 @@ for example "an orange cat", "a blue robot wearing a red hat, side view", "overh
 
 import difflib
 import re
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 
 from .primitives import Color
@@ -53,6 +54,8 @@ _VIEW_SYNONYMS = {"backside": "back"}
 
 _ARTICLES = ("a", "an", "the")
 _WEARING = ("wearing", "with")
+_PLAIN = (COLORS, OBJECTS)
+_DRESSED = (*_PLAIN, _WEARING, COLORS, ACCESSORIES)
 
 
 @dataclass(frozen=True)
@@ -90,28 +93,16 @@ def parse_caption(text: str) -> ToyboxCaption:
     words = [word for word in re.findall(r"[^\s,]+", body) if word not in _ARTICLES]
     known = (*COLORS, *OBJECTS, *_SYNONYMS, *ACCESSORIES, *_WEARING)
     for word in words:
-        if word not in known:
-            nearest = difflib.get_close_matches(word, known, n=1, cutoff=0.0)[0]
-            raise ValueError(
-                f"the toybox does not know the word '{word}' of '{text}' (nearest: '{nearest}'). {vocabulary_text()}"
-            )
+        _check_known("word", word, known, text)
     words = [_SYNONYMS.get(word, word) for word in words]
-    is_plain = len(words) == 2 and words[0] in COLORS and words[1] in OBJECTS
-    is_dressed = (
-        len(words) == 5
-        and words[0] in COLORS
-        and words[1] in OBJECTS
-        and words[2] in _WEARING
-        and words[3] in COLORS
-        and words[4] in ACCESSORIES
-    )
-    if not is_plain and not is_dressed:
+    if not _follows(words, _PLAIN) and not _follows(words, _DRESSED):
         raise ValueError(
             f"the toybox cannot read '{text}'; say it like 'an orange cat' or 'a blue robot wearing a red hat'. "
             f"{vocabulary_text()}"
         )
-    accessory_color, accessory = (words[3], words[4]) if is_dressed else (None, None)
-    return ToyboxCaption(words[1], words[0], accessory, accessory_color, view_word)
+    color, object_name, *dress = words
+    _, accessory_color, accessory = dress or (None, None, None)
+    return ToyboxCaption(object_name, color, accessory, accessory_color, view_word)
 
 
 def vocabulary_text() -> str:
@@ -134,12 +125,20 @@ def _split_view(text: str) -> tuple[str, str | None]:
             return normalized, None
         body, word = match.groups()
     word = _VIEW_SYNONYMS.get(word, word)
-    if word not in VIEW_WORDS:
-        nearest = difflib.get_close_matches(word, VIEW_WORDS, n=1, cutoff=0.0)[0]
-        raise ValueError(
-            f"the toybox does not know the view '{word}' of '{text}' (nearest: '{nearest}'). {vocabulary_text()}"
-        )
+    _check_known("view", word, VIEW_WORDS, text)
     return body, word
+
+
+def _follows(words: Sequence[str], grammar: Sequence[Container[str]]) -> bool:
+    return len(words) == len(grammar) and all(word in choices for word, choices in zip(words, grammar, strict=True))
+
+
+def _check_known(what: str, word: str, known: Sequence[str], text: str) -> None:
+    if word not in known:
+        nearest = difflib.get_close_matches(word, known, n=1, cutoff=0.0)[0]
+        raise ValueError(
+            f"the toybox does not know the {what} '{word}' of '{text}' (nearest: '{nearest}'). {vocabulary_text()}"
+        )
 
 
 def _with_article(noun: str) -> str:

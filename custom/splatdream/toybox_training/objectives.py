@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from ..priors.noise_process import NoiseProcess
+
 SQUARE_WEIGHT = 2.0
 """Of the squared error. The absolute error alone has little to say about hue while most pixels are a white ground."""
 EDGE_WEIGHT = 0.5
@@ -35,19 +37,18 @@ def autoencoder_loss(
 
 def velocity_loss(
     unet: nn.Module,
-    alphas_cumprod: Float[Tensor, "T"],
+    process: NoiseProcess,
     latents: Float[Tensor, "B 4 h w"],
     embeddings: Float[Tensor, "B L C"],
     timesteps: Int[Tensor, "B"],
     noise: Float[Tensor, "B 4 h w"],
     cameras: Float[Tensor, "B 16"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Squared error of v = a * noise - s * latents at z_t = a * latents + s * noise (arXiv:2202.00512, app. D)."""
-    a = alphas_cumprod[timesteps].sqrt()[:, None, None, None]
-    s = (1 - alphas_cumprod[timesteps]).sqrt()[:, None, None, None]
+    """Squared error of the velocity at the noised latents; for rectified flow that is flow matching."""
     extra = {} if cameras is None else {"class_labels": cameras}
-    predicted = unet(a * latents + s * noise, timesteps, encoder_hidden_states=embeddings, **extra).sample
-    return nn.functional.mse_loss(predicted.float(), a * noise - s * latents)
+    noisy = process.add_noise(latents, noise, timesteps)
+    predicted = unet(noisy, timesteps, encoder_hidden_states=embeddings, **extra).sample
+    return nn.functional.mse_loss(predicted.float(), process.velocity(latents, noise, timesteps))
 
 
 def timesteps_for(count: int, groups_of: int, num_timesteps: int, generator: torch.Generator) -> Int[Tensor, "B"]:

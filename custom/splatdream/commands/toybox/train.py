@@ -27,10 +27,11 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
 def run(args: argparse.Namespace) -> int:
     from pathlib import Path
 
+    from ...toybox_training.autoencoder_training import train_vae
+    from ...toybox_training.denoiser_trainings import train_mvdream, train_sd
     from ...toybox_training.image_bank import VIEWS_PER_GROUP
     from ...toybox_training.loop import LoopOptions
-    from ...toybox_training.networks import DEFAULT_SIZES
-    from ...toybox_training.trainings import BankSizes, train_mvdream, train_sd, train_vae
+    from ...toybox_training.setup import BankSizes, TrainingSetup
 
     options = LoopOptions(
         steps=args.steps,
@@ -50,5 +51,5 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError("--start-from is for sd and mvdream; vae starts from nothing")
         more["start"] = Path(args.start_from)
     banks = BankSizes(num_images=args.images, num_groups=args.images // VIEWS_PER_GROUP)
-    print(trainings[args.network](Path(args.folder), options, DEFAULT_SIZES, banks, **more))
+    print(trainings[args.network](TrainingSetup(Path(args.folder), options, banks=banks), **more))
     return 0

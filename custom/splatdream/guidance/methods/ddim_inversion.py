@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ...priors.noise_schedule import NoiseSchedule
+from ...priors.noise_process import NoiseProcess
 from ..denoiser import Denoiser
 
 Predictor = Callable[[Denoiser, Tensor, Tensor], Tensor]
@@ -18,7 +18,7 @@ Predictor = Callable[[Denoiser, Tensor, Tensor], Tensor]
 
 
 def ddim_step(
-    schedule: NoiseSchedule,
+    schedule: NoiseProcess,
     noisy_latents: Float[Tensor, "B ..."],
     predicted_noise: Float[Tensor, "B ..."],
     timesteps: Int[Tensor, "B"],
@@ -73,8 +73,8 @@ def invert(
     return noisy
 
 
-def _ddpm_deviation(schedule: NoiseSchedule, start: Tensor, end: Tensor, like: Tensor) -> Tensor:
+def _ddpm_deviation(schedule: NoiseProcess, start: Tensor, end: Tensor, like: Tensor) -> Tensor:
     """Standard deviation of DDPM's reverse step from `end` to `start`."""
-    signal, sigma = schedule.signal_and_noise_scales(start, like)
-    signal_end, sigma_end = schedule.signal_and_noise_scales(end, like)
-    return sigma / sigma_end * (1 - (signal_end / signal).square()).clamp(min=0).sqrt()
+    _, sigma = schedule.signal_and_noise_scales(start, like)
+    _, sigma_end = schedule.signal_and_noise_scales(end, like)
+    return sigma / sigma_end * schedule.added_variance(start, end, like).clamp(min=0).sqrt()

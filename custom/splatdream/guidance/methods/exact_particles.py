@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ...priors.noise_schedule import NoiseSchedule
+from ...priors.noise_process import NoiseProcess
 from .particle_score import ParticleScore
 
 
@@ -19,7 +19,7 @@ class ExactParticles(ParticleScore):
 
     def __init__(
         self,
-        schedule: NoiseSchedule,
+        schedule: NoiseProcess,
         particles: Float[Tensor, "M ..."],
         width: float = 0.0,
         seen_from: Int[Tensor, "M"] | None = None,
