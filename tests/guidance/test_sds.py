@@ -5,8 +5,7 @@ import torch
 from splatdream.cameras.batch import orbit_cameras
 from splatdream.guidance.classifier_free import guide
 from splatdream.guidance.denoiser import Denoiser
-from splatdream.guidance.distillation_loss import distillation_loss
-from splatdream.guidance.gradient_scale import GradientScale
+from splatdream.guidance.gradient import GradientScale, distillation_loss
 from splatdream.guidance.methods.registry import guidance_method
 from splatdream.guidance.methods.sds import sds_gradient
 from splatdream.guidance.timesteps import sample_timesteps, timestep_range

@@ -1,4 +1,4 @@
-"""Variational score distillation (VSD, ProlificDreamer, arXiv:2305.16213).
+"""Variational score distillation (VSD, ProlificDreamer, arXiv:2305.16213) and the entropic one (ESD, arXiv:2401.00909).
 
 B views.
 """
@@ -11,7 +11,9 @@ from torch import Tensor
 from ..classifier_free import guide
 from ..denoiser import Denoiser
 from ..option_range import OptionRange
-from .particle_score import ParticleScore
+from .declaration import GuidanceMethod
+from .lora import LoraParticles
+from .particles import ParticleScore, of_this_step
 
 
 def vsd_gradient(
@@ -38,3 +40,42 @@ def vsd_gradient(
         own_of_any_view = particles.predict(noisy_latents, timesteps, knows_camera=False)
         own = guide(own_of_any_view, own, camera_guidance_scale)
     return denoiser.guided(noisy_latents, timesteps) - own
+
+
+def esd_gradient(
+    denoiser: Denoiser,
+    latents: Float[Tensor, "B ..."],
+    timesteps: Int[Tensor, "B"],
+    noise: Float[Tensor, "B ..."],
+    *,
+    camera_guidance_scale: Annotated[float, OptionRange(0)] = 0.5,
+    particles: ParticleScore,
+) -> Float[Tensor, "B ..."]:
+    """VSD whose own score half forgets the camera, so that views that look alike are driven apart.
+
+    Args:
+        camera_guidance_scale: 1 is VSD; 0 compares each view with all views, the full entropy term. 0.5 in the authors'
+            repository, where it is `guidance_scale_lora`.
+    """
+    options = {"camera_guidance_scale": camera_guidance_scale, "particles": particles}
+    return vsd_gradient(denoiser, latents, timesteps, noise, **options)
+
+
+VSD = GuidanceMethod(
+    name="vsd",
+    gradient=vsd_gradient,
+    summary="e^s(x_t) - e_lora(x_t; camera)",
+    paper="ProlificDreamer, arXiv:2305.16213",
+    cost="2 + 1, and 2 to learn",
+    learner=LoraParticles,
+    stand_in=of_this_step,
+)
+ESD = GuidanceMethod(
+    name="esd",
+    gradient=esd_gradient,
+    summary="e^s(x_t) - [e_lora(x_t) + 0.5 (e_lora(x_t; camera) - e_lora(x_t))]",
+    paper="arXiv:2401.00909",
+    cost="2 + 2, and 2 to learn",
+    learner=LoraParticles,
+    stand_in=of_this_step,
+)
