@@ -4,6 +4,8 @@ A denoiser that knows a single image x* predicts eps + (a / s) (x - x*) at a x +
 of width w and mean m predicts s / (s^2 + a^2 w^2) (x_t - a m), and DDIM follows x_t = a m + sqrt(s^2 + a^2 w^2) xi.
 """
 
+from pathlib import Path
+
 import pytest
 import torch
 from exact_priors import Mixture, make_denoiser
@@ -176,7 +178,7 @@ def test_a_view_is_evaluated_only_while_its_noise_level_rises(latents, noise, ge
     denoiser = make_denoiser(image(generator), image(generator), 1.0, num_views=2)
     assert inversion_levels(torch.tensor([150, 450]), 200).tolist() == [[0, 0], [150, 200], [150, 400], [150, 450]]
     invert(denoiser, predict_conditional, latents, noise, inversion_levels(torch.tensor([150, 450]), 200))
-    assert denoiser.num_evaluations == 1 + 3
+    assert denoiser.counter.count == 1 + 3
 
 
 def test_ism_between_known_images_is_csd_times_the_scale(generator, latents, noise):
@@ -352,15 +354,21 @@ def test_cost_of_a_view(generator, latents, noise, method, options, evaluations)
     METHODS[method].gradient(denoiser, latents, torch.tensor([700, 700]), noise, **options, **supplied.get(method, {}))
     if method == "sdi":
         # Seven or eight steps of 100, two evaluations each, and guidance.
-        assert denoiser.num_evaluations in (2 * (2 * 7 + 2), 2 * (2 * 8 + 2))
+        assert denoiser.counter.count in (2 * (2 * 7 + 2), 2 * (2 * 8 + 2))
     else:
-        assert denoiser.num_evaluations == 2 * evaluations
+        assert denoiser.counter.count == 2 * evaluations
 
 
 def test_without_a_negative_prompt_texts_that_coincide_are_evaluated_once(generator, latents, noise):
     denoiser = make_denoiser(image(generator), image(generator), 7.5, num_views=2)
     nfsd_gradient(denoiser, latents, TIMESTEPS, noise)
-    assert denoiser.num_evaluations == 2 * 2
+    assert denoiser.counter.count == 2 * 2
+
+
+def test_the_documented_table_is_what_the_methods_declare():
+    rows = [f"| `{method.name}` | {method.summary} | {method.cost} | {method.paper} |" for method in METHODS.values()]
+    text = (Path(__file__).parents[2] / "docs" / "methods.md").read_text()
+    assert "\n".join(rows) in text
 
 
 def test_options_are_named_and_unknown_ones_refused():

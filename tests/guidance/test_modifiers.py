@@ -128,7 +128,7 @@ def test_perp_neg_costs_what_its_terms_cost(generator, azimuths, evaluations):
     mixtures = [Mixture(draw(generator, 1, 3, 4)) for _ in range(3)]
     denoiser = make_denoiser(*mixtures[:2], 7.5, 2, empty=mixtures[2], perp_neg=terms, others=(mixtures[2],))
     sds_gradient(denoiser, draw(generator, 2, 3, 4), torch.tensor([300, 600]), draw(generator, 2, 3, 4))
-    assert denoiser.num_evaluations == 2 * evaluations
+    assert denoiser.counter.count == 2 * evaluations
 
 
 def test_square_root_annealing_is_hifas():

@@ -1,6 +1,6 @@
 """What a system may ask of a guidance besides its losses, and how a guidance that knows nothing of it is asked."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -11,16 +11,35 @@ from ..cameras.batch import CameraBatch
 from ..host import BaseObject, Updateable, find
 from ..priors.base import Condition, Views
 from ..prompts.view_prompts import ViewPrompts, from_upstream
-from .denoiser import EvaluationCounter
 from .option_range import check_fields
 from .step import GuidedStep, StepSettings
 
 
-class PriorGuidance(BaseObject):
-    """A guidance of this package: it asks a diffusion prior, and is called as threestudio calls its guidances.
+class AnyGuidance(Updateable):
+    """What a system asks of a guidance besides its losses. It learns nothing and keeps nothing, unless it says so."""
 
-    Unless a subclass says otherwise it learns nothing and has no state.
-    """
+    def manifest(self) -> dict[str, object]:
+        """What identifies its prior in a run manifest."""
+        return {}
+
+    def state_dict(self) -> dict[str, object]:
+        """What a checkpoint needs: tensors and plain types."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        """The opposite of `state_dict`."""
+
+    def trainable_parameters(self, device: torch.device | str | None = None) -> list[dict[str, object]]:
+        """Groups for the run's one optimizer.
+
+        Args:
+            device: where the run computes; the optimizer's state is restored to where its parameters are.
+        """
+        return []
+
+
+class PriorGuidance(AnyGuidance, BaseObject):
+    """A guidance of this package: it asks a diffusion prior, and is called as threestudio calls its guidances."""
 
     @dataclass
     class Config(BaseObject.Config):
@@ -44,23 +63,8 @@ class PriorGuidance(BaseObject):
         check_fields("guidance", self.cfg, self.Config)
 
     def manifest(self) -> dict[str, object]:
-        """What identifies the prior in a run manifest; its settings stand in the configuration."""
+        """The prior's; its settings stand in the configuration."""
         return self._prior.manifest()
-
-    def state_dict(self) -> dict[str, object]:
-        """What a checkpoint needs: tensors and plain types."""
-        return {}
-
-    def load_state_dict(self, state: Mapping[str, object]) -> None:
-        """The opposite of `state_dict`."""
-
-    def trainable_parameters(self, device: torch.device | str | None = None) -> list[dict[str, object]]:
-        """Groups for the run's one optimizer.
-
-        Args:
-            device: where the run computes; the optimizer's state is restored to where its parameters are.
-        """
-        return []
 
     def _guided_step(
         self,
@@ -80,9 +84,7 @@ class PriorGuidance(BaseObject):
         prompts, condition = self._encode(prompt_utils)
         background = latents.new_ones(len(latents), 3) if background_color is None else background_color
         views = Views(CameraBatch.from_batch(batch), background)
-        return GuidedStep(
-            self._prior, prompts, condition, views, latents.detach(), number, settings, EvaluationCounter()
-        )
+        return GuidedStep(self._prior, prompts, condition, views, latents.detach(), number, settings)
 
     def _encode(self, prompt_utils: object) -> tuple[ViewPrompts, Condition]:
         """Texts are encoded at the first call and kept for as long as equal prompts come in."""
@@ -96,32 +98,19 @@ class PriorGuidance(BaseObject):
         return self._encoded
 
 
-class ForeignGuidance(Updateable):
-    """A guidance of the host or of another plugin: its calls and updates pass through, and it has nothing to keep.
+class ForeignGuidance(AnyGuidance):
+    """A guidance of the host or of another plugin: its calls and updates pass through.
 
-    Its `nn.Module`, if it is one, is no part of the system: a resumed run builds the guidance after its weights are
-    read, and would not know where to put them.
+    If it is an `nn.Module` it is no part of the system's: a resumed run builds the guidance after weights are read.
     """
 
-    def __init__(self, guidance: object) -> None:
+    def __init__(self, guidance: Callable[..., dict[str, object]]) -> None:
         self.guidance = guidance
 
     def __call__(self, *args: object, **kwargs: object) -> dict[str, object]:
         return self.guidance(*args, **kwargs)
 
-    def manifest(self) -> dict[str, object]:
-        return {}
 
-    def state_dict(self) -> dict[str, object]:
-        return {}
-
-    def load_state_dict(self, state: Mapping[str, object]) -> None:
-        """Nothing was kept."""
-
-    def trainable_parameters(self, device: torch.device | str | None = None) -> list[dict[str, object]]:
-        return []
-
-
-def adopted(guidance: object) -> PriorGuidance | ForeignGuidance:
-    """Any guidance with the protocol of `PriorGuidance`."""
-    return guidance if isinstance(guidance, PriorGuidance) else ForeignGuidance(guidance)
+def adopted(guidance: Callable[..., dict[str, object]]) -> AnyGuidance:
+    """Any guidance, whoever made it, as a system may ask it."""
+    return guidance if isinstance(guidance, AnyGuidance) else ForeignGuidance(guidance)

@@ -56,6 +56,7 @@ class Guidance(PriorGuidance):
     def configure(self) -> None:
         self._method = guidance_method(self.cfg.method)
         super().configure()
+        self._method.check_prior(self._prior)
         self.gradient_scale = GradientScale(num_steps=self.cfg.gradient_scale_steps)
         self.learner = self._method.make_learner(self._prior, self.cfg.seed, dict(self.cfg.method_options))
 

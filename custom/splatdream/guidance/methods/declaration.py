@@ -13,8 +13,6 @@ from ..step import GuidedStep
 from ..weighting import timestep_weights
 from .learner import Learner
 
-_GENERATOR = "generator"
-
 
 @dataclass(frozen=True)
 class GuidanceMethod:
@@ -40,17 +38,18 @@ class GuidanceMethod:
     stand_in: Callable[[GuidedStep], Mapping[str, object]] | None = None
     """What would be learned, known exactly where a step sees all there is: the playground needs no learner then."""
     noise_processes: tuple[str, ...] = ()
-    """Kinds of noise process that it has a meaning on; empty for all."""
+    """Kinds of noise process (`kind` of the prior's schedule) that it has a meaning on; empty for all."""
 
     @property
     def gradient_options(self) -> dict[str, float]:
         """Options of the gradient, each a number or a schedule, with their defaults."""
-        return {name: default for name, default in _keywords(self.gradient).items() if default is not _NONE}
+        keywords = _keywords(self.gradient).items()
+        return {name: item.default for name, item in keywords if item.default is not item.empty}
 
     @property
     def learner_options(self) -> dict[str, float]:
         """Options of the learner, each a number, with their defaults."""
-        return {} if self.learner is None else _keywords(self.learner.__init__)
+        return {} if self.learner is None else {name: item.default for name, item in _keywords(self.learner).items()}
 
     @property
     def options(self) -> dict[str, float]:
@@ -77,6 +76,18 @@ class GuidanceMethod:
                 _check_constant(key, value, known[option], remedy)
             check_range(key, value, self._range_of(option), remedy)
 
+    def check_prior(self, prior: DiffusionPrior) -> None:
+        """
+        Raises:
+            ValueError: the method has no meaning on the noise process of this prior.
+        """
+        kind = getattr(prior.schedule, "kind", "variance preserving")
+        if self.noise_processes and kind not in self.noise_processes:
+            raise ValueError(
+                f"guidance.method {self.name} is made for {' and '.join(self.noise_processes)}, "
+                f"and the noise of {type(prior).__name__} is {kind}; choose another prior or method"
+            )
+
     def make_learner(self, prior: DiffusionPrior, seed: int, given: Mapping[str, object]) -> Learner | None:
         """The learner of a run, with those of the given options that are its own; None if nothing is learned."""
         if self.learner is None:
@@ -92,24 +103,21 @@ class GuidanceMethod:
             options: of the gradient; what is left out takes its default.
             supplied: what the learner, or its stand-in, supplies.
         """
-        if _keywords(self.gradient).get(_GENERATOR) is _NONE:
-            supplied = {_GENERATOR: step.generator("method"), **supplied}
+        if "generator" in _keywords(self.gradient):
+            supplied = {"generator": step.generator("method"), **supplied}
         latents, timesteps = step.latents, step.timesteps()
         weights = timestep_weights(step.settings.weighting, step.prior.schedule, timesteps, latents)
         return weights * self.gradient(step.denoiser(), latents, timesteps, step.noise(), **options, **supplied)
 
     def _range_of(self, option: str) -> OptionRange:
-        owner = self.gradient if option in self.gradient_options else self.learner.__init__
-        return annotated_range(inspect.get_annotations(owner).get(option)) or OptionRange()
+        owner = self.gradient if option in self.gradient_options else self.learner
+        return annotated_range(_keywords(owner)[option].annotation) or OptionRange()
 
 
-_NONE = inspect.Parameter.empty
-
-
-def _keywords(function: Callable[..., object]) -> dict[str, float]:
-    """Keyword-only arguments and their defaults."""
-    parameters = inspect.signature(function).parameters.values()
-    return {item.name: item.default for item in parameters if item.kind is inspect.Parameter.KEYWORD_ONLY}
+def _keywords(function: Callable[..., object]) -> dict[str, inspect.Parameter]:
+    """Keyword-only arguments of a function, or of the construction of a class."""
+    parameters = inspect.signature(function).parameters
+    return {name: item for name, item in parameters.items() if item.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
 def _check_constant(key: str, value: object, default: float, remedy: str) -> None:

@@ -3,6 +3,8 @@
 B views.
 """
 
+from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 from jaxtyping import Float, Int
@@ -28,7 +30,7 @@ def vsd_gradient(
     """e^s(a_t x + s_t eps; y, t) - e_particles(a_t x + s_t eps; camera, t).
 
     Cost: 2 evaluations a view and 1 of the particles' score, 2 if the camera guidance scale is not 1; learning that
-    score costs 2 more (see `LoraScore`).
+    score costs 2 more.
 
     Args:
         camera_guidance_scale: classifier-free guidance of the particles' score, "conditional" being the camera.
@@ -42,24 +44,9 @@ def vsd_gradient(
     return denoiser.guided(noisy_latents, timesteps) - own
 
 
-def esd_gradient(
-    denoiser: Denoiser,
-    latents: Float[Tensor, "B ..."],
-    timesteps: Int[Tensor, "B"],
-    noise: Float[Tensor, "B ..."],
-    *,
-    camera_guidance_scale: Annotated[float, OptionRange(0)] = 0.5,
-    particles: ParticleScore,
-) -> Float[Tensor, "B ..."]:
-    """VSD whose own score half forgets the camera, so that views that look alike are driven apart.
-
-    Args:
-        camera_guidance_scale: 1 is VSD; 0 compares each view with all views, the full entropy term. 0.5 in the authors'
-            repository, where it is `guidance_scale_lora`.
-    """
-    options = {"camera_guidance_scale": camera_guidance_scale, "particles": particles}
-    return vsd_gradient(denoiser, latents, timesteps, noise, **options)
-
+esd_gradient = partial(vsd_gradient, camera_guidance_scale=0.5)
+"""VSD whose own score half forgets the camera, so that views that look alike are driven apart; 0 compares each view
+with all views, the full entropy term. 0.5 in the authors' repository, where it is `guidance_scale_lora`."""
 
 VSD = GuidanceMethod(
     name="vsd",
@@ -70,12 +57,11 @@ VSD = GuidanceMethod(
     learner=LoraParticles,
     stand_in=of_this_step,
 )
-ESD = GuidanceMethod(
+ESD = replace(
+    VSD,
     name="esd",
     gradient=esd_gradient,
     summary="e^s(x_t) - [e_lora(x_t) + 0.5 (e_lora(x_t; camera) - e_lora(x_t))]",
     paper="arXiv:2401.00909",
     cost="2 + 2, and 2 to learn",
-    learner=LoraParticles,
-    stand_in=of_this_step,
 )
