@@ -162,6 +162,52 @@ def test_evaluations_are_counted_and_training_counts_two_a_view(prior, step):
     assert guided.counter.count == 2 + 4
 
 
+def test_low_rank_weights_start_as_diffusers_first_ones(prior):
+    # Normal with standard deviation 1 / rank down, zero up.
+    particles = LoraParticles(prior, seed=0, lora_rank=4)
+    down = torch.cat([weight.flatten() for name, weight in particles.adapter.items() if "lora_A" in name])
+    down = down.detach()
+    assert down.std() == pytest.approx(0.25, rel=0.05) and abs(down.mean()) < 0.02
+    assert all(not weight.any() for name, weight in particles.adapter.items() if "lora_B" in name)
+
+
+class VelocityPrior(TinyUNetPrior):
+    """The same network, what it says being read as a_t noise - s_t x_0."""
+
+    prediction_type = "v_prediction"
+
+    def predict_noise(self, noisy_latents, timesteps, condition, views):
+        signal, sigma = self.schedule.signal_and_noise_scales(timesteps, noisy_latents)
+        return signal * super().predict_noise(noisy_latents, timesteps, condition, views) + sigma * noisy_latents
+
+
+class CleanPrior(TinyUNetPrior):
+    """What it says being read as x_0."""
+
+    prediction_type = "sample"
+
+    def predict_noise(self, noisy_latents, timesteps, condition, views):
+        signal, sigma = self.schedule.signal_and_noise_scales(timesteps, noisy_latents)
+        clean = super().predict_noise(noisy_latents, timesteps, condition, views)
+        return (noisy_latents - signal * clean) / sigma
+
+
+@pytest.mark.parametrize("prior_class", [TinyUNetPrior, VelocityPrior, CleanPrior])
+def test_it_regresses_what_the_network_itself_predicts(prior_class, generator):
+    prior = prior_class(generator)
+    views = Views(orbit_cameras([0.0, 30.0], [0.0, 120.0]), torch.ones(2, 3))
+    latents, condition = torch.randn(2, 4, 4, 4, generator=generator), prior.encode_texts(["cat", "cat"])
+    draws = torch.Generator().manual_seed(4)
+    timesteps, noise = torch.randint(1000, (2,), generator=draws), torch.randn(2, 4, 4, 4, generator=draws)
+    signal, sigma = prior.schedule.signal_and_noise_scales(timesteps, latents)
+    said = TinyUNetPrior.predict_noise(prior, signal * latents + sigma * noise, timesteps, condition, views)
+    target = {"epsilon": noise, "v_prediction": signal * noise - sigma * latents, "sample": latents}
+    particles = LoraParticles(prior, seed=0, lora_rank=2)
+    loss = particles.training_loss(latents, condition, views, torch.Generator().manual_seed(4))
+    expected = (said - target[prior.prediction_type]).square().mean()
+    torch.testing.assert_close(loss, expected, rtol=1e-3, atol=1e-5)
+
+
 def test_a_prior_without_a_network_is_refused():
     from exact_priors import Mixture, MixturePrior
 

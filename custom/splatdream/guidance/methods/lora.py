@@ -103,7 +103,7 @@ class LoraParticles(Learner):
         views: Views,
         generator: torch.Generator,
     ) -> Float[Tensor, ""]:
-        """Mean square error of the predicted noise on the current renders, at uniform timesteps."""
+        """Mean square error, on the current renders at uniform timesteps, of what the network itself predicts."""
         prior, _ = self._unregistered
         groups = len(latents) // prior.views_per_group
         timesteps = torch.randint(len(prior.schedule), (groups,), generator=generator)
@@ -112,7 +112,20 @@ class LoraParticles(Learner):
         knows_camera = float(torch.rand(1, generator=generator)) >= self._camera_dropout
         noisy_latents = prior.schedule.add_noise(latents.detach(), noise, timesteps)
         predicted = self.predict_noise(noisy_latents, timesteps, condition, views, knows_camera)
-        return (amplified(predicted) - noise).square().mean()
+        return self._own_error(amplified(predicted) - noise, timesteps).square().mean()
+
+    def _own_error(self, error: Float[Tensor, "B ..."], timesteps: Int[Tensor, "B"]) -> Float[Tensor, "B ..."]:
+        """The error of the network's output that an error of the noise stands for, up to the sign.
+
+        With x_t given, the noise changes by a_t times the velocity, and by a_t / s_t times the clean image.
+        """
+        prior, _ = self._unregistered
+        if prior.prediction_type == "epsilon":
+            return error
+        signal, sigma = prior.schedule.signal_and_noise_scales(timesteps, error)
+        # Where there is no signal the noise is x_t itself, its error 0, and nothing can be learned through it.
+        error = error / signal.clamp(min=1e-4)
+        return sigma * error if prior.prediction_type == "sample" else error
 
     @contextmanager
     def _switched_on(self, cameras: Float[Tensor, "B 16"]) -> Iterator[None]:
@@ -171,7 +184,8 @@ def _inject(network: nn.Module, rank: int, generator: torch.Generator) -> dict[s
         # Full precision: steps of 1e-4 vanish in half precision.
         weight.data = weight.data.float()
         if ".lora_A." in name:
-            _fill_uniform(weight, generator)
+            # diffusers' first LoRA layers, with which ProlificDreamer was published, start so; peft's start smaller.
+            weight.data = torch.randn(weight.shape, generator=generator) / rank
         else:
             nn.init.zeros_(weight)
     _set_enabled(network, False)
