@@ -11,7 +11,7 @@ from torch import Tensor
 from ..host import C, register
 from .base import PriorGuidance
 from .config_checks import check_config
-from .gradient import GradientScale, clip_gradient, distillation_loss
+from .gradient import FiniteGradients, GradientScale, clip_gradient, distillation_loss
 from .methods.registry import guidance_method
 from .option_range import OptionRange
 from .step import ANYWHERE, StepSettings
@@ -57,8 +57,12 @@ class Guidance(PriorGuidance):
         self._method = guidance_method(self.cfg.method)
         super().configure()
         self._method.check_prior(self._prior)
-        self.gradient_scale = GradientScale(num_steps=self.cfg.gradient_scale_steps)
+        steps = self.cfg.gradient_scale_steps
+        self.gradient_scale = GradientScale(steps) if steps > 0 else None
+        self.finite = FiniteGradients()
         self.learner = self._method.make_learner(self._prior, self.cfg.seed, dict(self.cfg.method_options))
+        for parameter in [] if self.learner is None else self.learner.parameters():
+            parameter.register_hook(self.finite)
 
     def _check(self) -> None:
         super()._check()
@@ -92,10 +96,12 @@ class Guidance(PriorGuidance):
 
     def state_dict(self) -> dict[str, object]:
         learned = None if self.learner is None else dict(self.learner.state_dict())
-        return {"gradient_scale": self.gradient_scale.state_dict(), "learner": learned}
+        scale = None if self.gradient_scale is None else self.gradient_scale.state_dict()
+        return {"gradient_scale": scale, "learner": learned}
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        self.gradient_scale.load_state_dict(state["gradient_scale"])
+        if self.gradient_scale is not None and state["gradient_scale"] is not None:
+            self.gradient_scale.load_state_dict(state["gradient_scale"])
         if self.learner is not None:
             self.learner.load_state_dict(state["learner"])
 
@@ -115,19 +121,24 @@ class Guidance(PriorGuidance):
         """
         if guidance_eval:
             raise ValueError("splatdream-guidance draws no evaluation pictures; set system.freq.guidance_eval=0")
+        self.finite.begin_step(self._step)
+        if rgb.requires_grad:
+            rgb.register_hook(self.finite)
         latents = rgb.movedim(-1, 1) if rgb_as_latents else self._prior.encode_images(rgb)
         step = self._guided_step(latents, prompt_utils, background_color, batch, self._step, self._settings)
         supplied, losses = (
             ({}, {}) if self.learner is None else (self.learner.supplied(step), self.learner.losses(step))
         )
-        gradient = clip_gradient(self._method.weighted_gradient(step, self._options, supplied), self._gradient_clip)
-        scale = self.gradient_scale.update(gradient) if self.cfg.gradient_scale_steps > 0 else 1.0
+        gradient = self.finite(self._method.weighted_gradient(step, self._options, supplied))
+        gradient = clip_gradient(gradient, self._gradient_clip)
+        scale = 1.0 if self.gradient_scale is None else self.gradient_scale.update(gradient, ~self.finite.in_step)
         first, last = step.timestep_range()
         return {
             **losses,
             "loss_sds": distillation_loss(latents, scale * gradient),
             "grad_norm": gradient.flatten(1).norm(dim=1).mean(),
             "gradient_scale": scale,
+            "non_finite_values": self.finite.values.float(),
             "min_step": first,
             "max_step": last,
             "denoiser_evaluations": step.counter.count,
