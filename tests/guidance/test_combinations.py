@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 from splatdream.cameras.batch import orbit_cameras
-from splatdream.guidance.config_checks import _WITHOUT_RESCALE
 from splatdream.guidance.guidance import Guidance
 from splatdream.guidance.methods.registry import METHODS
 from splatdream.priors.null_prior import NullPrior
@@ -41,7 +40,7 @@ class CountingPrior(NullPrior):
 @pytest.mark.parametrize("settings", [*MODIFIERS.values(), EVERYTHING], ids=[*MODIFIERS, "everything"])
 @pytest.mark.parametrize("method", METHODS)
 def test_every_modifier_combines_with_every_method(method, settings, negative_prompt, monkeypatch):
-    if method in _WITHOUT_RESCALE:
+    if METHODS[method].without_rescale:
         settings = {key: value for key, value in settings.items() if key != "guidance_rescale"}
     monkeypatch.setattr("splatdream.priors.registered.NullPrior", CountingPrior)
     guidance = Guidance({"prior_type": "splatdream-null-prior", "method": method, "guidance_scale": 7.5} | settings)

@@ -2,7 +2,7 @@
 
 import pytest
 from splatdream.guidance.guidance import Guidance
-from splatdream.guidance.methods.registry import METHODS, default_options
+from splatdream.guidance.methods.registry import METHODS
 from splatdream.guidance.option_range import schedule_steps, schedule_values
 from splatdream.host import C
 
@@ -22,9 +22,7 @@ PRIOR = {"prior_type": "no-such-prior"}
         ({"gradient_clip": [0, 0.5, -2.0, 10]}, r"gradient_clip .* must be at least 0"),
         ({"gradient_scale_steps": -1}, r"gradient_scale_steps is -1"),
         ({"annealing_steps": -1}, r"annealing_steps is -1"),
-        ({"lora_rank": 0}, r"lora_rank is 0, but must be at least 1; the default is 4"),
-        ({"lora_learning_rate": -1e-4}, r"lora_learning_rate"),
-        ({"lora_camera_dropout": 1.5}, r"lora_camera_dropout is 1\.5, but must be 0 to 1"),
+        ({"method": "vsd", "lora_rank": 4}, r"unknown key 'lora_rank' in .*Guidance\.Config"),
         ({"weighting": "sigma"}, r"guidance\.weighting 'sigma' is unknown; choose one of sigma_squared, uniform"),
         ({"timestep_sampling": "cosine"}, r"timestep_sampling 'cosine' is unknown; choose one of uniform, linear"),
         ({"max_step_fraction": 98}, r"max_step_fraction is 98, but must be 0 to 1"),
@@ -54,6 +52,11 @@ def test_a_setting_that_no_run_could_use_is_refused(config, message):
         ("nfsd", {"low_noise_fraction": 200}, r"low_noise_fraction is 200"),
         ("vsd", {"camera_guidance_scale": -1}, r"camera_guidance_scale is -1, but must be at least 0"),
         ("esd", {"camera_guidance_scale": -1}, r"camera_guidance_scale"),
+        ("vsd", {"lora_rank": 0}, r"lora_rank is 0, but must be at least 1; leave it out for vsd's 4"),
+        ("vsd", {"lora_rank": 2.5}, r"lora_rank is 2\.5, but must be a whole number; leave it out for vsd's 4"),
+        ("esd", {"lora_learning_rate": -1e-4}, r"lora_learning_rate is -0\.0001, but must be at least 0"),
+        ("esd", {"lora_learning_rate": [0, 1e-3, 1e-4, 9]}, r"lora_learning_rate .* the same for the whole run; leave"),
+        ("esd", {"lora_camera_dropout": 1.5}, r"lora_camera_dropout is 1\.5, but must be 0 to 1"),
         ("x0_reconstruction", {"x0_rescale": 7}, r"x0_rescale is 7"),
         ("sjc", {"is_variance_reduced": 1}, r"is_variance_reduced is 1, but must be true or false"),
     ],
@@ -66,7 +69,7 @@ def test_an_option_beyond_its_range_is_refused(method, options, message):
 @pytest.mark.parametrize("method", METHODS)
 def test_a_method_takes_its_own_defaults(method):
     with pytest.raises(KeyError, match="no-such-prior"):  # that is, everything before the prior was accepted
-        Guidance(PRIOR | {"method": method, "method_options": default_options(METHODS[method])})
+        Guidance(PRIOR | {"method": method, "method_options": METHODS[method].options})
 
 
 @pytest.mark.parametrize("schedule", [3.0, [1.0, 0.5, 100], [50, 1.0, 0.5, 100], [0, 1, 0.5, 10, 0.2, 20, 0.7, 40]])

@@ -26,7 +26,7 @@ def test_a_prior_of_one_image_paints_that_image(generator, num_steps):
     start, noise = torch.randn(2, 2, *SHAPE, generator=generator)
     result = denoise(denoiser, start, noise, denoising_levels(900, num_steps))
     torch.testing.assert_close(result, image.expand(2, *SHAPE), rtol=0, atol=1e-3)
-    assert denoiser.num_evaluations == 2 * num_steps
+    assert denoiser.counter.count == 2 * num_steps
 
 
 def test_guidance_costs_twice(generator):
@@ -34,7 +34,7 @@ def test_guidance_costs_twice(generator):
     denoiser = make_denoiser(Mixture(image), Mixture(image + 1), 3.0, num_views=2)
     start, noise = torch.randn(2, 2, *SHAPE, generator=generator)
     denoise(denoiser, start, noise, denoising_levels(500, 5))
-    assert denoiser.num_evaluations == 20
+    assert denoiser.counter.count == 20
 
 
 def test_many_small_steps_follow_the_exact_path_of_gaussian_data(generator):

@@ -100,9 +100,10 @@ def test_the_gradient_clip_rises_as_d_sds_prescribes():
 
 def test_annealed_timesteps_fall_during_the_run_and_are_shared():
     guidance = make(timestep_sampling="sqrt", annealing_steps=100, min_step_fraction=0.3, max_step_fraction=0.98)
-    guidance.update_step(0, 25)
-    timesteps, _ = guidance._draw(torch.zeros(4, 3, 2, 2), 300, 980)
-    assert timesteps.tolist() == [640] * 4
+    seen = []
+    guidance._prior.predict_noise = lambda noisy, timesteps, *_: seen.append(timesteps.tolist()) or noisy
+    call(guidance, step=25)
+    assert seen == [[640] * 4]
     with pytest.raises(ValueError, match=r"set guidance.annealing_steps"):
         make(timestep_sampling="sqrt")
 
@@ -120,7 +121,7 @@ def test_methods_that_learn_need_a_network():
 
 def test_methods_that_do_not_learn_have_nothing_to_train():
     guidance = make()
-    assert guidance.trainable_parameters() == [] and guidance.particles is None
+    assert guidance.trainable_parameters() == [] and guidance.learner is None
     assert "loss_lora" not in call(guidance)[0]
 
 

@@ -52,7 +52,7 @@ def test_a_resumed_run_continues_its_learned_score_bit_by_bit(config):
     half = train(config, "half", "trainer.max_steps=2")
     first = load(half)
     resumed = load(train(config, "half", "trainer.max_steps=4", f"resume={half}"))
-    learned = [checkpoint["splatdream"]["guidance"]["particles"] for checkpoint in (whole, resumed, first)]
+    learned = [checkpoint["splatdream"]["guidance"]["learner"] for checkpoint in (whole, resumed, first)]
     assert all(torch.equal(learned[0][name], learned[1][name]) for name in learned[0])
     assert not all(torch.equal(learned[0][name], learned[2][name]) for name in learned[0])
     assert torch.equal(whole["state_dict"]["geometry.means"], resumed["state_dict"]["geometry.means"])

@@ -3,10 +3,11 @@
 import pytest
 import torch
 from splatdream.cameras.batch import orbit_cameras
-from splatdream.guidance.denoiser import EvaluationCounter
-from splatdream.guidance.methods.lora import LoraParticles, LoraScore
+from splatdream.guidance.methods.lora import LoraParticles
+from splatdream.guidance.step import GuidedStep, StepSettings
 from splatdream.priors.base import Condition, DiffusionPrior, Views
 from splatdream.priors.noise_schedule import NoiseSchedule
+from splatdream.prompts.view_prompts import make_view_prompts
 
 pytest.importorskip("diffusers")
 pytest.importorskip("peft")
@@ -42,6 +43,7 @@ class TinyUNetPrior(DiffusionPrior):
             cross_attention_dim=8,
             attention_head_dim=2,
         ).requires_grad_(False)
+        self.time_embedding, self.time_embedding_width = self.network.time_embedding, 32
         for parameter in self.network.parameters():
             parameter.copy_(0.2 * torch.randn(parameter.shape, generator=generator))
 
@@ -91,14 +93,14 @@ def mean_loss(particles, step):
 
 def test_the_score_starts_as_the_priors_with_and_without_camera(prior, step, generator):
     before = prior.predict_noise(*step)
-    particles = LoraParticles(prior, rank=2, generator=generator)
+    particles = LoraParticles(prior, seed=0, lora_rank=2)
     for knows_camera in (True, False):
         torch.testing.assert_close(particles.predict_noise(*step, knows_camera), before)
 
 
 def test_training_learns_the_renders_and_leaves_the_prior_untouched(prior, step, generator):
     before = prior.predict_noise(*step)
-    particles = LoraParticles(prior, rank=2, generator=generator)
+    particles = LoraParticles(prior, seed=0, lora_rank=2)
     untrained = mean_loss(particles, step)
     train(particles, step, generator, steps=40)
     assert mean_loss(particles, step) < 0.97 * untrained
@@ -109,7 +111,7 @@ def test_training_learns_the_renders_and_leaves_the_prior_untouched(prior, step,
 
 
 def test_the_camera_matters_once_it_is_learned(prior, step, generator):
-    particles = LoraParticles(prior, rank=2, generator=generator)
+    particles = LoraParticles(prior, seed=0, lora_rank=2)
     train(particles, step, generator)
     assert not torch.allclose(particles.predict_noise(*step, True), particles.predict_noise(*step, False))
     noisy, timesteps, condition, views = step
@@ -119,7 +121,7 @@ def test_the_camera_matters_once_it_is_learned(prior, step, generator):
 
 
 def test_only_low_rank_weights_and_the_camera_are_trained_and_kept(prior, step, generator):
-    particles = LoraParticles(prior, rank=2, generator=generator)
+    particles = LoraParticles(prior, seed=0, lora_rank=2)
     trainable = {id(parameter) for parameter in prior.network.parameters() if parameter.requires_grad}
     assert trainable == {id(parameter) for parameter in particles.adapter.values()}
     kept = particles.state_dict()
@@ -129,39 +131,85 @@ def test_only_low_rank_weights_and_the_camera_are_trained_and_kept(prior, step, 
 
 
 def test_a_second_run_on_the_same_prior_starts_anew_and_from_its_seed_alone(prior, step, generator):
-    seeded = lambda: torch.Generator().manual_seed(3)  # noqa: E731
-    first = LoraParticles(prior, rank=2, generator=seeded())
+    first = LoraParticles(prior, seed=3, lora_rank=2)
     start = {name: value.clone() for name, value in first.state_dict().items()}
     train(first, step, generator)
     torch.manual_seed(99)
-    second = LoraParticles(prior, rank=2, generator=seeded())
+    second = LoraParticles(prior, seed=3, lora_rank=2)
     assert second.state_dict().keys() == start.keys()
     for name, value in second.state_dict().items():
         assert torch.equal(value, start[name])
 
 
 def test_a_checkpoint_restores_the_score(prior, step, generator):
-    particles = LoraParticles(prior, rank=2, generator=generator)
+    particles = LoraParticles(prior, seed=0, lora_rank=2)
     train(particles, step, generator)
     expected = particles.predict_noise(*step, True)
     kept = {name: value.clone() for name, value in particles.state_dict().items()}
-    resumed = LoraParticles(prior, rank=2, generator=generator)
+    resumed = LoraParticles(prior, seed=0, lora_rank=2)
     resumed.load_state_dict(kept)
     torch.testing.assert_close(resumed.predict_noise(*step, True), expected)
 
 
-def test_evaluations_are_counted_and_training_counts_two_a_view(prior, step, generator):
-    noisy, timesteps, condition, views = step
-    counter = EvaluationCounter()
-    score = LoraScore(LoraParticles(prior, rank=2, generator=generator), condition, views, counter)
-    predicted = score.predict(noisy, timesteps, knows_camera=True)
-    assert counter.count == 2 and not predicted.requires_grad
-    score.training_loss(noisy, generator, camera_dropout=0.1)
-    assert counter.count == 2 + 4
+def test_evaluations_are_counted_and_training_counts_two_a_view(prior, step):
+    noisy, timesteps, _, views = step
+    prompts = make_view_prompts("cat")
+    guided = GuidedStep(prior, prompts, prior.encode_texts(prompts.texts), views, noisy, 0, StepSettings())
+    particles = LoraParticles(prior, seed=0, lora_rank=2)
+    predicted = particles.supplied(guided)["particles"].predict(noisy, timesteps, knows_camera=True)
+    assert guided.counter.count == 2 and not predicted.requires_grad
+    assert list(particles.losses(guided)) == ["loss_lora"]
+    assert guided.counter.count == 2 + 4
 
 
-def test_a_prior_without_a_network_is_refused(generator):
+def test_low_rank_weights_start_as_diffusers_first_ones(prior):
+    # Normal with standard deviation 1 / rank down, zero up.
+    particles = LoraParticles(prior, seed=0, lora_rank=4)
+    down = torch.cat([weight.flatten() for name, weight in particles.adapter.items() if "lora_A" in name])
+    down = down.detach()
+    assert down.std() == pytest.approx(0.25, rel=0.05) and abs(down.mean()) < 0.02
+    assert all(not weight.any() for name, weight in particles.adapter.items() if "lora_B" in name)
+
+
+class VelocityPrior(TinyUNetPrior):
+    """The same network, what it says being read as a_t noise - s_t x_0."""
+
+    prediction_type = "v_prediction"
+
+    def predict_noise(self, noisy_latents, timesteps, condition, views):
+        signal, sigma = self.schedule.signal_and_noise_scales(timesteps, noisy_latents)
+        return signal * super().predict_noise(noisy_latents, timesteps, condition, views) + sigma * noisy_latents
+
+
+class CleanPrior(TinyUNetPrior):
+    """What it says being read as x_0."""
+
+    prediction_type = "sample"
+
+    def predict_noise(self, noisy_latents, timesteps, condition, views):
+        signal, sigma = self.schedule.signal_and_noise_scales(timesteps, noisy_latents)
+        clean = super().predict_noise(noisy_latents, timesteps, condition, views)
+        return (noisy_latents - signal * clean) / sigma
+
+
+@pytest.mark.parametrize("prior_class", [TinyUNetPrior, VelocityPrior, CleanPrior])
+def test_it_regresses_what_the_network_itself_predicts(prior_class, generator):
+    prior = prior_class(generator)
+    views = Views(orbit_cameras([0.0, 30.0], [0.0, 120.0]), torch.ones(2, 3))
+    latents, condition = torch.randn(2, 4, 4, 4, generator=generator), prior.encode_texts(["cat", "cat"])
+    draws = torch.Generator().manual_seed(4)
+    timesteps, noise = torch.randint(1000, (2,), generator=draws), torch.randn(2, 4, 4, 4, generator=draws)
+    signal, sigma = prior.schedule.signal_and_noise_scales(timesteps, latents)
+    said = TinyUNetPrior.predict_noise(prior, signal * latents + sigma * noise, timesteps, condition, views)
+    target = {"epsilon": noise, "v_prediction": signal * noise - sigma * latents, "sample": latents}
+    particles = LoraParticles(prior, seed=0, lora_rank=2)
+    loss = particles.training_loss(latents, condition, views, torch.Generator().manual_seed(4))
+    expected = (said - target[prior.prediction_type]).square().mean()
+    torch.testing.assert_close(loss, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_a_prior_without_a_network_is_refused():
     from exact_priors import Mixture, MixturePrior
 
     with pytest.raises(ValueError, match=r"MixturePrior has none; choose a network prior or another guidance.method"):
-        LoraParticles(MixturePrior({"text": Mixture(torch.zeros(1, 3))}), rank=2, generator=generator)
+        LoraParticles(MixturePrior({"text": Mixture(torch.zeros(1, 3))}), seed=0)

@@ -4,21 +4,21 @@ A denoiser that knows a single image x* predicts eps + (a / s) (x - x*) at a x +
 of width w and mean m predicts s / (s^2 + a^2 w^2) (x_t - a m), and DDIM follows x_t = a m + sqrt(s^2 + a^2 w^2) xi.
 """
 
+from pathlib import Path
+
 import pytest
 import torch
 from exact_priors import Mixture, make_denoiser
 from splatdream.guidance.methods.csd import csd_gradient
 from splatdream.guidance.methods.ddim_inversion import ddim_step, inversion_levels, invert
-from splatdream.guidance.methods.esd import esd_gradient
-from splatdream.guidance.methods.exact_particles import ExactParticles
 from splatdream.guidance.methods.ism import ism_gradient
 from splatdream.guidance.methods.nfsd import nfsd_gradient
-from splatdream.guidance.methods.particle_score import ParticleScore
-from splatdream.guidance.methods.registry import METHODS, check_options, default_options, guidance_method, needs
+from splatdream.guidance.methods.particles import ExactParticles, ParticleScore
+from splatdream.guidance.methods.registry import METHODS
 from splatdream.guidance.methods.sdi import sdi_gradient
 from splatdream.guidance.methods.sds import sds_gradient
 from splatdream.guidance.methods.sjc import sjc_gradient
-from splatdream.guidance.methods.vsd import vsd_gradient
+from splatdream.guidance.methods.vsd import esd_gradient, vsd_gradient
 from splatdream.guidance.methods.x0_reconstruction import x0_reconstruction_gradient
 
 SHAPE = (3, 2, 2)
@@ -178,7 +178,7 @@ def test_a_view_is_evaluated_only_while_its_noise_level_rises(latents, noise, ge
     denoiser = make_denoiser(image(generator), image(generator), 1.0, num_views=2)
     assert inversion_levels(torch.tensor([150, 450]), 200).tolist() == [[0, 0], [150, 200], [150, 400], [150, 450]]
     invert(denoiser, predict_conditional, latents, noise, inversion_levels(torch.tensor([150, 450]), 200))
-    assert denoiser.num_evaluations == 1 + 3
+    assert denoiser.counter.count == 1 + 3
 
 
 def test_ism_between_known_images_is_csd_times_the_scale(generator, latents, noise):
@@ -346,28 +346,41 @@ def test_esd_drives_views_apart_that_vsd_leaves_alike(generator, noise):
 )
 def test_cost_of_a_view(generator, latents, noise, method, options, evaluations):
     denoiser = make_denoiser(image(generator), image(generator), 7.5, num_views=2, empty=image(generator))
-    supplied = {"generator": generator, "particles": ExactParticles(denoiser.schedule, latents)}
-    function = guidance_method(method)
-    needed = {name: value for name, value in supplied.items() if needs(function, name)}
-    function(denoiser, latents, torch.tensor([700, 700]), noise, **options, **needed)
+    supplied = {
+        "sdi": {"generator": generator},
+        "vsd": {"particles": ExactParticles(denoiser.schedule, latents)},
+        "esd": {"particles": ExactParticles(denoiser.schedule, latents)},
+    }
+    METHODS[method].gradient(denoiser, latents, torch.tensor([700, 700]), noise, **options, **supplied.get(method, {}))
     if method == "sdi":
         # Seven or eight steps of 100, two evaluations each, and guidance.
-        assert denoiser.num_evaluations in (2 * (2 * 7 + 2), 2 * (2 * 8 + 2))
+        assert denoiser.counter.count in (2 * (2 * 7 + 2), 2 * (2 * 8 + 2))
     else:
-        assert denoiser.num_evaluations == 2 * evaluations
+        assert denoiser.counter.count == 2 * evaluations
 
 
 def test_without_a_negative_prompt_texts_that_coincide_are_evaluated_once(generator, latents, noise):
     denoiser = make_denoiser(image(generator), image(generator), 7.5, num_views=2)
     nfsd_gradient(denoiser, latents, TIMESTEPS, noise)
-    assert denoiser.num_evaluations == 2 * 2
+    assert denoiser.counter.count == 2 * 2
+
+
+def test_the_documented_table_is_what_the_methods_declare():
+    rows = [f"| `{method.name}` | {method.summary} | {method.cost} | {method.paper} |" for method in METHODS.values()]
+    text = (Path(__file__).parents[2] / "docs" / "methods.md").read_text()
+    assert "\n".join(rows) in text
 
 
 def test_options_are_named_and_unknown_ones_refused():
-    assert default_options(METHODS["ism"]) == {"interval": 50, "inversion_interval": 200}
-    assert default_options(METHODS["vsd"]) == {"camera_guidance_scale": 1.0}
-    assert default_options(METHODS["sds"]) == {}
+    assert METHODS["ism"].options == {"interval": 50, "inversion_interval": 200}
+    assert METHODS["vsd"].gradient_options == {"camera_guidance_scale": 1.0}
+    assert METHODS["vsd"].learner_options == {
+        "lora_rank": 4,
+        "lora_learning_rate": 1e-4,
+        "lora_camera_dropout": 0.1,
+    }
+    assert METHODS["sds"].options == {}
     with pytest.raises(ValueError, match="intervall is no option of ism; its options are interval, inversion_interval"):
-        check_options("ism", {"intervall": 1})
+        METHODS["ism"].check_options({"intervall": 1})
     with pytest.raises(ValueError, match="eta is no option of sds; it has none"):
-        check_options("sds", {"eta": 0.3})
+        METHODS["sds"].check_options({"eta": 0.3})

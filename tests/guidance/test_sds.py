@@ -4,9 +4,8 @@ import pytest
 import torch
 from splatdream.cameras.batch import orbit_cameras
 from splatdream.guidance.classifier_free import guide
-from splatdream.guidance.denoiser import Denoiser
-from splatdream.guidance.distillation_loss import distillation_loss
-from splatdream.guidance.gradient_scale import GradientScale
+from splatdream.guidance.denoiser import Denoiser, Text
+from splatdream.guidance.gradient import GradientScale, distillation_loss
 from splatdream.guidance.methods.registry import guidance_method
 from splatdream.guidance.methods.sds import sds_gradient
 from splatdream.guidance.timesteps import sample_timesteps, timestep_range
@@ -85,14 +84,14 @@ def test_guidance_costs_two_evaluations_a_view_and_no_guidance_one(generator, gu
     denoiser = make_denoiser(torch.zeros(2, 3, 4, 4), guidance_scale, num_views=3)
     latents = torch.randn(3, 3, 4, 4, generator=generator)
     denoiser.guided(latents, torch.tensor([10, 20, 30]))
-    assert denoiser.num_evaluations == evaluations
+    assert denoiser.counter.count == evaluations
 
 
 def test_both_predictions_of_one_call_equal_the_separate_ones(generator):
     denoiser = make_denoiser(torch.randn(2, 3, 4, 4, generator=generator), 7.5, num_views=3)
     latents, timesteps = torch.randn(3, 3, 4, 4, generator=generator), torch.tensor([10, 20, 30])
     unconditional, conditional = denoiser.both(latents, timesteps)
-    torch.testing.assert_close(unconditional, denoiser.unconditional(latents, timesteps))
+    torch.testing.assert_close(unconditional, denoiser.predict(latents, timesteps, Text.UNCONDITIONAL)[0])
     torch.testing.assert_close(conditional, denoiser.conditional(latents, timesteps))
 
 

@@ -72,11 +72,11 @@ def test_float16_networks_teach_low_rank_weights_what_float32_networks_do(stable
     gradients = {}
     for dtype in ("float32", "float16"):
         prior = load_stable_diffusion(str(stable_diffusion_folder), options=NetworkOptions(dtype=dtype))
-        particles = LoraParticles(prior, 4, torch.Generator().manual_seed(0))
+        particles = LoraParticles(prior, seed=0, lora_camera_dropout=0.0)
         generator = torch.Generator().manual_seed(1)
         latents = torch.randn(2, 4, 8, 8, generator=generator)
         views = Views(orbit_cameras([0.0, 0.0], [0.0, 90.0]), torch.ones(2, 3))
-        loss = particles.training_loss(latents, prior.encode_texts(["a", "b"]), views, generator, camera_dropout=0.0)
+        loss = particles.training_loss(latents, prior.encode_texts(["a", "b"]), views, generator)
         (loss / 64).backward()
         weights = [weight for weight in particles.parameters() if weight.grad is not None]
         gradients[dtype] = torch.cat([weight.grad.flatten() for weight in weights])

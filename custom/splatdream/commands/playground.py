@@ -7,7 +7,7 @@ import torch
 
 from ..cameras.batch import orbit_cameras
 from ..export.contact_sheet import contact_sheet
-from ..guidance.methods.registry import guidance_method
+from ..guidance.methods.registry import METHODS, guidance_method
 from ..guidance.playground import PlaygroundRun, PlaygroundSettings, play
 from ..priors.base import DiffusionPrior
 from ..priors.registered import RegisteredClosedFormPrior
@@ -34,6 +34,9 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
     parser.description = (
         "The prior is the exact denoiser of toybox images, so nothing is downloaded, or --model. docs/methods.md."
     )
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    methods = [f"  {method.name:<18}{method.summary} ({method.paper})" for method in METHODS.values()]
+    parser.epilog = "\n".join(["methods (notation of docs/methods.md):", *methods])
     parser.add_argument("--prompt", default="an orange cat", help="of the toybox (default: an orange cat)")
     parser.add_argument("--methods", nargs="+", metavar="METHOD", help="e.g. sds csd ism (default: all)")
     parser.add_argument("--steps", type=int, default=200, help="optimizer steps (default: 200)")
@@ -46,8 +49,6 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
 
 
 def run(args: argparse.Namespace) -> int:
-    from ..guidance.methods.registry import METHODS
-
     methods = args.methods or list(METHODS)
     playground(args.prompt, methods, args.steps, args.seed, args.output, args.model, args.guidance_scale)
     return 0

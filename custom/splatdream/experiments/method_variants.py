@@ -38,7 +38,7 @@ def _method(name: str, weighting: str, **options: object) -> dict[str, object]:
 _LEARNS = {
     "system.loss.lambda_lora": 1.0,
     # A hundred steps are a hundredth of a published run: at 1e-4 the weights would learn nothing.
-    "system.guidance.lora_learning_rate": 1e-3,
+    "system.guidance.method_options.lora_learning_rate": 1e-3,
 }
 _SDS = _method("sds", "sigma_squared")
 _MVDREAM = Variant("mvdream", _method("x0_reconstruction", "uniform", x0_rescale=0.5), MVDREAM)

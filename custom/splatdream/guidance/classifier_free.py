@@ -14,14 +14,6 @@ def guide(
     return unconditional + guidance_scale * (conditional - unconditional)
 
 
-def scale_from_text_convention(scale: float) -> float:
-    """The guidance scale of code that starts from the text: conditional + w (conditional - unconditional), s = w + 1.
-
-    threestudio's SDS, DeepFloyd and SDI guidance do so unless Perp-Neg is on; its VSD, Zero-1-to-3 and MVDream do not.
-    """
-    return scale + 1.0
-
-
 def rescale(
     guided: Float[Tensor, "B ..."], conditional: Float[Tensor, "B ..."], share: float, views_per_group: int = 1
 ) -> Float[Tensor, "B ..."]:

@@ -72,11 +72,6 @@ class Denoiser:
         self._perp_neg = perp_neg
         self._guidance_rescale = guidance_rescale
 
-    @property
-    def num_evaluations(self) -> int:
-        """Denoised images so far; a conditional and an unconditional prediction of one view are two."""
-        return self.counter.count
-
     def among(self, chosen: Int[Tensor, "b"]) -> "Denoiser":
         """The denoiser of some of the views; for a multi-view prior the choice consists of whole groups."""
         return Denoiser(
@@ -107,12 +102,6 @@ class Denoiser:
     def conditional(self, noisy_latents: Float[Tensor, "B ..."], timesteps: Int[Tensor, "B"]) -> Float[Tensor, "B ..."]:
         """The noise predicted from the text."""
         return self.predict(noisy_latents, timesteps, Text.CONDITIONAL)[0]
-
-    def unconditional(
-        self, noisy_latents: Float[Tensor, "B ..."], timesteps: Int[Tensor, "B"]
-    ) -> Float[Tensor, "B ..."]:
-        """The noise predicted from the negative prompt (the empty text, unless one is given)."""
-        return self.predict(noisy_latents, timesteps, Text.UNCONDITIONAL)[0]
 
     def both(
         self, noisy_latents: Float[Tensor, "B ..."], timesteps: Int[Tensor, "B"]

@@ -3,20 +3,23 @@
 An option is a number, or a schedule of the host: [start, end, end_step] or [start_step, start, end, end_step, ...].
 """
 
+import inspect
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 
 @dataclass(frozen=True)
 class OptionRange:
-    """Inclusive bounds, for `Annotated[float, OptionRange(...)]` in the signature of a method."""
+    """Inclusive bounds, for `Annotated[float, OptionRange(...)]` in the signature of a method or in a `Config`."""
 
-    low: float
+    low: float = -math.inf
     high: float = math.inf
     reason: str = ""
     """What a value beyond the bounds would do, in a few words."""
+    remedy: str = ""
+    """What to do instead, for a field of a `Config`."""
 
     def __str__(self) -> str:
         return f"at least {self.low:g}" if math.isinf(self.high) else f"{self.low:g} to {self.high:g}"
@@ -35,6 +38,29 @@ def check_range(name: str, value: Any, allowed: OptionRange, remedy: str) -> Non
         if not allowed.low <= number <= allowed.high:
             reason = f" ({allowed.reason})" if allowed.reason else ""
             raise ValueError(f"{name} is {_shown(value)}, but must be {allowed}{reason}; {remedy}")
+
+
+def annotated_range(annotation: Any) -> OptionRange | None:
+    """The range in `Annotated[..., OptionRange(...)]`."""
+    return next((item for item in get_args(annotation) if isinstance(item, OptionRange)), None)
+
+
+def check_fields(name: str, cfg: Any, config_class: type) -> None:
+    """Every field of a configuration lies within the range beside it; a subclass's new default keeps the range.
+
+    Args:
+        name: what the key of a field begins with.
+        cfg: the configuration as the host parsed it.
+
+    Raises:
+        ValueError: see `check_range`.
+    """
+    ranges: dict[str, OptionRange] = {}
+    for base in reversed(config_class.__mro__):
+        declared = {field: annotated_range(hint) for field, hint in inspect.get_annotations(base).items()}
+        ranges |= {field: allowed for field, allowed in declared.items() if allowed is not None}
+    for field, allowed in ranges.items():
+        check_range(f"{name}.{field}", getattr(cfg, field), allowed, allowed.remedy)
 
 
 def check_choice(name: str, value: str, choices: Iterable[str]) -> None:

@@ -15,11 +15,9 @@ from ..cameras.batch import CameraBatch
 from ..cameras.random_streams import generator_for
 from ..priors.base import DiffusionPrior, Views
 from ..prompts.view_prompts import ViewPrompts
-from .denoiser import Denoiser, EvaluationCounter
-from .methods.exact_particles import ExactParticles
-from .methods.registry import METHODS, check_options, guidance_method, needs
-from .timesteps import sample_timesteps, timestep_range
-from .weighting import timestep_weights
+from .denoiser import EvaluationCounter
+from .methods.registry import METHODS, guidance_method
+from .step import GuidedStep, StepSettings
 
 
 @dataclass(frozen=True)
@@ -35,26 +33,15 @@ class PlaygroundRun:
 
 
 @dataclass(frozen=True)
-class PlaygroundSettings:
+class PlaygroundSettings(StepSettings):
     """The same for every method, so that only the method differs."""
 
     num_steps: int = 200
     """Optimizer steps."""
     learning_rate: float = 0.03
     """Adam's, in latent units."""
-    guidance_scale: float = 1.0
-    """s in unconditional + s (conditional - unconditional)."""
-    perp_neg: float = 0.0
-    """Strength of Perp-Neg; 0 is off."""
-    weighting: str = "sigma_squared"
-    """w(t), see WEIGHTINGS."""
-    min_step_fraction: float = 0.02
-    """Lowest timestep as a fraction of the schedule."""
-    max_step_fraction: float = 0.98
-    """Highest timestep, likewise."""
     start_deviation: float = 0.3
     """Standard deviation, in latent units, of the noise around gray that the images start from."""
-    seed: int = 0
 
 
 def play(
@@ -69,7 +56,7 @@ def play(
 ) -> list[PlaygroundRun]:
     """Every method on the same start, the same noise and the same timesteps.
 
-    The score that VSD and ESD subtract is the exact one of the N images, those with the same text being one camera.
+    What VSD and ESD learn is known here: the score of the N images, those with the same text being one camera.
 
     Args:
         method_options: options of a method, by its name.
@@ -79,7 +66,7 @@ def play(
     runs = []
     for method in methods:
         options = dict((method_options or {}).get(method, {}))
-        check_options(method, options)
+        guidance_method(method).check_options(options)
         runs.append(_run(prior, prompts, cameras, method, settings, options, device))
         if report is not None:
             report(runs[-1])
@@ -96,37 +83,22 @@ def _run(
     device: torch.device | str,
 ) -> PlaygroundRun:
     started = time.perf_counter()
-    gradient_of, counter = guidance_method(method), EvaluationCounter()
-    rows, views = prompts.rows(cameras), Views(cameras, torch.ones(len(cameras), 3))
-    terms = prompts.perp_neg_terms(cameras).scaled(settings.perp_neg) if settings.perp_neg > 0 else None
-    denoiser = Denoiser(
-        prior,
-        prior.encode_texts(prompts.texts),
-        rows,
-        prompts.negative_rows(cameras),
-        views,
-        settings.guidance_scale,
-        prompts.empty_rows(cameras),
-        terms,
-        counter=counter,
-    )
+    declared, counter = guidance_method(method), EvaluationCounter()
+    views, condition = Views(cameras, torch.ones(len(cameras), 3)), prior.encode_texts(prompts.texts)
     latents = _start(prior, cameras, settings, device)
     optimizer = torch.optim.Adam([latents], lr=settings.learning_rate, betas=(0.9, 0.99))
-    first, last = timestep_range(settings.min_step_fraction, settings.max_step_fraction, len(prior.schedule))
-    for step in range(settings.num_steps):
-        timesteps = sample_timesteps(
-            first, last, len(latents), prior.views_per_group, generator_for(settings.seed, "timesteps", step)
-        )
-        noise = torch.randn(latents.shape, generator=generator_for(settings.seed, "noise", step))
-        timesteps, noise = timesteps.to(device), noise.to(device)
-        current = latents.detach()
-        supplied: dict[str, object] = {}
-        if needs(gradient_of, "generator"):
-            supplied["generator"] = generator_for(settings.seed, "method", step)
-        if needs(gradient_of, "particles"):
-            supplied["particles"] = ExactParticles(prior.schedule, current, seen_from=rows)
-        weights = timestep_weights(settings.weighting, prior.schedule, timesteps, current)
-        latents.grad = weights * gradient_of(denoiser, current, timesteps, noise, **options, **supplied)
+    learner = None if declared.stand_in else declared.make_learner(prior, settings.seed, options)
+    for group in [] if learner is None else learner.to(device).parameter_groups():
+        optimizer.add_param_group(group)
+    options = {name: options[name] for name in declared.gradient_options if name in options}
+    for number in range(settings.num_steps):
+        step = GuidedStep(prior, prompts, condition, views, latents.detach(), number, settings, counter)
+        optimizer.zero_grad()
+        supplied = declared.stand_in(step) if declared.stand_in else {}
+        if learner is not None:
+            supplied = learner.supplied(step)
+            sum(learner.losses(step).values()).backward()
+        latents.grad = declared.weighted_gradient(step, options, supplied)
         optimizer.step()
     return PlaygroundRun(
         method=method,

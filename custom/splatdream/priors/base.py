@@ -59,6 +59,15 @@ class DiffusionPrior(ABC):
     """The frozen denoising network, a UNet of diffusers, for methods that train low-rank weights on it (VSD); None if
     there is none. `predict_noise` calls it and lets gradients through to weights that require them."""
 
+    prediction_type: str = "epsilon"
+    """What the network itself predicts: epsilon, v_prediction or sample."""
+
+    time_embedding: nn.Module | None = None
+    """The part of `network` that embeds the timestep: what else a view is told may be added to what it returns."""
+
+    time_embedding_width: int = 0
+    """Numbers that it returns for one view."""
+
     @abstractmethod
     def encode_texts(self, texts: Sequence[str]) -> Condition:
         """One row a text. The empty text is the unconditional row.

@@ -83,6 +83,8 @@ class LatentDiffusionPrior(DiffusionPrior):
         self.encoder_files = encoder_files or files
         self.schedule = schedule
         self.network: nn.Module = unet.eval().requires_grad_(False)
+        self.time_embedding: nn.Module = unet.time_embedding
+        self.time_embedding_width = unet.time_embedding.linear_2.out_features
         self.vae = vae.eval().requires_grad_(False)
         # Weights that a method adds later (LoRA) keep their own precision.
         self._own_weights = {id(weight) for part in (unet, vae) for weight in part.parameters()}

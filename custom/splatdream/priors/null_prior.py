@@ -30,7 +30,9 @@ class NullPrior(DiffusionPrior):
     def __init__(self, views_per_group: int = 1) -> None:
         self.schedule = VariancePreserving.scaled_linear()
         self.views_per_group = views_per_group
-        self.network = _NoNetwork()
+        # The parts that low-rank weights look for.
+        self.network = nn.ModuleDict({"to_q": nn.Linear(1, 1)})
+        self.time_embedding, self.time_embedding_width = nn.Identity(), 1
 
     def encode_texts(self, texts: Sequence[str]) -> NoCondition:
         return NoCondition(len(texts))
@@ -49,13 +51,3 @@ class NullPrior(DiffusionPrior):
         views: Views,
     ) -> Float[Tensor, "B 3 h w"]:
         return torch.zeros_like(noisy_latents)
-
-
-class _NoNetwork(nn.Module):
-    """The parts that low-rank weights look for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.time_embedding = nn.Module()
-        self.time_embedding.linear_2 = nn.Linear(1, 1)
-        self.to_q = nn.Linear(1, 1)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..gaussians.optimizer_groups import make_adam
-from ..guidance.guidance import Guidance
+from ..guidance.base import adopted
 from ..host import find
 from .stage_timer import StageTimer
 
@@ -27,15 +27,14 @@ class GuidanceMixin:
     def configure_optimizers(self) -> torch.optim.Optimizer:
         # Guidance is built here, not in configure(): validation, test and export need neither a prior nor its memory.
         self.prompt_processor = find(self.cfg.prompt_processor_type)(self.cfg.prompt_processor)
-        self.guidance = find(self.cfg.guidance_type)(self.cfg.guidance)
+        self.guidance = adopted(find(self.cfg.guidance_type)(self.cfg.guidance))
         self._prompts = self.prompt_processor()
         # One optimizer: Lightning counts its steps, and two would make every schedule run twice as fast.
         optimizer = make_adam(self.geometry.params(), self.geometry.learning_rates(0, 0))
-        if isinstance(self.guidance, Guidance):
-            if self._restored_guidance is not None:
-                self.guidance.load_state_dict(self._restored_guidance)
-            for group in self.guidance.trainable_parameters(self.device):
-                optimizer.add_param_group(group)
+        if self._restored_guidance is not None:
+            self.guidance.load_state_dict(self._restored_guidance)
+        for group in self.guidance.trainable_parameters(self.device):
+            optimizer.add_param_group(group)
         return optimizer
 
     def _ask_guidance(self, rendered: Mapping[str, Tensor], batch: Mapping[str, Tensor | int]) -> dict[str, object]:
@@ -64,7 +63,7 @@ class GuidanceMixin:
     def _guidance_checkpoint(self) -> dict[str, object]:
         """Tensors and plain types only: checkpoints are loaded with weights_only=True."""
         return {
-            "guidance": self.guidance.state_dict() if isinstance(self.guidance, Guidance) else None,
+            "guidance": self.guidance.state_dict(),
             "denoiser_evaluations": self._denoiser_evaluations,
             "seconds_by_stage": self._timer.seconds(),
         }

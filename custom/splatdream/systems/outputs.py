@@ -7,7 +7,6 @@ from ..cameras.evaluation import contact_sheet_cameras
 from ..export.contact_sheet import contact_sheet
 from ..export.saving import GaussianSaverMixin
 from ..export.video import write_mp4
-from ..guidance.guidance import Guidance
 from ..host import HOST, Exporter, config_to_primitive, find
 from ..meshing.screen_blur import with_screen_blur
 from ..storage.images import write_png
@@ -101,13 +100,12 @@ class OutputsMixin(GaussianSaverMixin):
 
     def _write_manifest(self, **results: object) -> None:
         if not self._manifest:
-            describe_prior = self.guidance.manifest if isinstance(self.guidance, Guidance) else dict
             self._manifest = make_manifest(
                 config=config_to_primitive(self.cfg),
                 seed=self.cfg.seed,
                 device=self.device,
                 host=HOST,
-                prior=describe_prior(),
+                prior=self.guidance.manifest(),
             )
         self._manifest |= results
         self.save_json("manifest.json", self._manifest)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..denoiser import Denoiser, Text
 from ..option_range import OptionRange
+from .declaration import GuidanceMethod
 
 
 def csd_gradient(
@@ -39,3 +40,13 @@ def csd_gradient(
         noisy_latents, timesteps, Text.EMPTY, Text.UNCONDITIONAL, Text.CONDITIONAL
     )
     return conditional - empty - negative_weight * (negative - empty)
+
+
+CSD = GuidanceMethod(
+    name="csd",
+    gradient=csd_gradient,
+    summary="[e(y) - e(0)] - v [e(n) - e(0)]",
+    paper="arXiv:2310.19415",
+    cost="2; 3 while 0 < v < 1",
+    without_rescale="its gradient is a difference of predictions",
+)

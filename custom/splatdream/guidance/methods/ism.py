@@ -11,6 +11,7 @@ from torch import Tensor
 from ..denoiser import Denoiser, Text
 from ..option_range import OptionRange
 from .ddim_inversion import ddim_step, inversion_levels, invert
+from .declaration import GuidanceMethod
 
 
 def ism_gradient(
@@ -40,3 +41,12 @@ def ism_gradient(
 
 def _predict_from_empty_text(denoiser: Denoiser, noisy_latents: Tensor, timesteps: Tensor) -> Tensor:
     return denoiser.predict(noisy_latents, timesteps, Text.EMPTY)[0]
+
+
+ISM = GuidanceMethod(
+    name="ism",
+    gradient=ism_gradient,
+    summary="e^s(x_t) - e(x_r; 0), x_r and x_t on the DDIM path from x, r = t - 50",
+    paper="LucidDreamer, arXiv:2311.11284",
+    cost="ceil(r / 200) + 3",
+)

@@ -5,49 +5,66 @@ part and the camera are switched on for this score alone. B views.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Annotated
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from ...cameras.random_streams import generator_for
 from ...priors.base import Condition, DiffusionPrior, Views
 from ...priors.gradient_range import amplified, train_through_half_precision
-from ..denoiser import EvaluationCounter
-from .particle_score import ParticleScore
+from ..option_range import OptionRange
+from ..step import GuidedStep
+from .learner import Learner
+from .particles import ParticleScore
 
 ADAPTER = "splatdream_particles"
 _CAMERA_NUMBERS = 16
 
 
-class LoraParticles(nn.Module):
+class LoraParticles(Learner):
     """Low-rank weights on the attention layers of a prior's network, and an embedding of the camera.
 
     Starts anew whenever it is built, with a score equal to the prior's. Only its own weights are parameters of this
-    module, so that it can be part of a system: moved, optimized and kept in checkpoints without the network.
+    module, so that they are moved, optimized and kept in checkpoints without the network.
     """
 
-    def __init__(self, prior: DiffusionPrior, rank: int, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        prior: DiffusionPrior,
+        seed: int,
+        *,
+        lora_rank: Annotated[int, OptionRange(1)] = 4,
+        lora_learning_rate: Annotated[float, OptionRange(0)] = 1.0e-4,
+        lora_camera_dropout: Annotated[float, OptionRange(0, 1)] = 0.1,
+    ) -> None:
         """
         Args:
-            rank: of the update of each attention matrix.
-            generator: of the initial weights.
+            seed: of the initial weights.
+            lora_rank: of the update of each attention matrix.
+            lora_learning_rate: of the weights and the camera embedding.
+            lora_camera_dropout: share of the training steps that are taken without cameras, which ESD needs.
 
         Raises:
             ValueError: the prior has no network.
             ImportError: peft is not installed.
         """
         super().__init__()
-        if prior.network is None:
+        if prior.network is None or prior.time_embedding is None:
             raise ValueError(
                 f"VSD trains a low-rank copy of the prior's network, and {type(prior).__name__} has none; "
                 "choose a network prior or another guidance.method"
             )
+        self.learning_rate = lora_learning_rate
+        self._camera_dropout = lora_camera_dropout
         # In a tuple: as a submodule the whole network would be in every checkpoint.
         self._unregistered = (prior, prior.network)
-        self.adapter = nn.ParameterDict(_inject(prior.network, rank, generator))
-        width = prior.network.time_embedding.linear_2.out_features
+        generator = generator_for(seed, "lora weights", 0)
+        self.adapter = nn.ParameterDict(_inject(prior.network, lora_rank, generator))
+        width = prior.time_embedding_width
         self.camera_embedding = nn.Sequential(nn.Linear(_CAMERA_NUMBERS, width), nn.SiLU(), nn.Linear(width, width))
         _fill_uniform(self.camera_embedding[0].weight, generator)
         nn.init.zeros_(self.camera_embedding[0].bias)
@@ -55,6 +72,15 @@ class LoraParticles(nn.Module):
         nn.init.zeros_(self.camera_embedding[2].weight)
         nn.init.zeros_(self.camera_embedding[2].bias)
         train_through_half_precision(self.parameters())
+
+    def supplied(self, step: GuidedStep) -> Mapping[str, object]:
+        return {"particles": LoraScore(self, step)}
+
+    def losses(self, step: GuidedStep) -> Mapping[str, Tensor]:
+        """Costs 2 evaluations a view: the backward pass skips the gradients of frozen weights."""
+        step.counter.count += 2 * len(step.latents)
+        loss = self.training_loss(step.latents, step.plain_condition(), step.views, step.generator("lora"))
+        return {"loss_lora": loss}
 
     def predict_noise(
         self,
@@ -76,33 +102,40 @@ class LoraParticles(nn.Module):
         condition: Condition,
         views: Views,
         generator: torch.Generator,
-        camera_dropout: float = 0.1,
     ) -> Float[Tensor, ""]:
-        """Mean square error of the predicted noise on the current renders, at uniform timesteps.
-
-        Args:
-            camera_dropout: how often the step is taken without cameras, which ESD needs.
-        """
+        """Mean square error, on the current renders at uniform timesteps, of what the network itself predicts."""
         prior, _ = self._unregistered
         groups = len(latents) // prior.views_per_group
         timesteps = torch.randint(len(prior.schedule), (groups,), generator=generator)
         timesteps = timesteps.repeat_interleave(prior.views_per_group).to(latents.device)
         noise = torch.randn(latents.shape, generator=generator).to(latents)
-        knows_camera = float(torch.rand(1, generator=generator)) >= camera_dropout
+        knows_camera = float(torch.rand(1, generator=generator)) >= self._camera_dropout
         noisy_latents = prior.schedule.add_noise(latents.detach(), noise, timesteps)
         predicted = self.predict_noise(noisy_latents, timesteps, condition, views, knows_camera)
-        return (amplified(predicted) - noise).square().mean()
+        return self._own_error(amplified(predicted) - noise, timesteps).square().mean()
+
+    def _own_error(self, error: Float[Tensor, "B ..."], timesteps: Int[Tensor, "B"]) -> Float[Tensor, "B ..."]:
+        """The error of the network's output that an error of the noise stands for, up to the sign.
+
+        With x_t given, the noise changes by a_t times the velocity, and by a_t / s_t times the clean image.
+        """
+        prior, _ = self._unregistered
+        if prior.prediction_type == "epsilon":
+            return error
+        signal, sigma = prior.schedule.signal_and_noise_scales(timesteps, error)
+        # Where there is no signal the noise is x_t itself, its error 0, and nothing can be learned through it.
+        error = error / signal.clamp(min=1e-4)
+        return sigma * error if prior.prediction_type == "sample" else error
 
     @contextmanager
     def _switched_on(self, cameras: Float[Tensor, "B 16"]) -> Iterator[None]:
-        _, network = self._unregistered
+        prior, network = self._unregistered
         self.camera_embedding.to(cameras.device)
 
         def add_camera(module: nn.Module, inputs: tuple[object, ...], embedding: Tensor) -> Tensor:
-            # Where diffusers adds class embeddings: to the embedded timestep.
             return embedding + self.camera_embedding(cameras).to(embedding)
 
-        handle = network.time_embedding.register_forward_hook(add_camera)
+        handle = prior.time_embedding.register_forward_hook(add_camera)
         _set_enabled(network, True)
         try:
             yield
@@ -115,30 +148,22 @@ class LoraParticles(nn.Module):
 
 
 class LoraScore(ParticleScore):
-    """LoRA particles that have been told the texts and views of one step."""
+    """LoRA particles that have been told the texts and views of one step.
 
-    def __init__(
-        self, particles: LoraParticles, condition: Condition, views: Views, counter: EvaluationCounter
-    ) -> None:
-        """`condition` has one row a view; the paper's network knows the prompt without view words."""
+    The paper's network knows the prompt without view words.
+    """
+
+    def __init__(self, particles: LoraParticles, step: GuidedStep) -> None:
         self._particles = particles
-        self._condition = condition
-        self._views = views
-        self._counter = counter
+        self._step = step
 
     @torch.no_grad()
     def predict(
         self, noisy_latents: Float[Tensor, "B ..."], timesteps: Int[Tensor, "B"], knows_camera: bool
     ) -> Float[Tensor, "B ..."]:
-        self._counter.count += len(noisy_latents)
-        return self._particles.predict_noise(noisy_latents, timesteps, self._condition, self._views, knows_camera)
-
-    def training_loss(
-        self, latents: Float[Tensor, "B ..."], generator: torch.Generator, camera_dropout: float
-    ) -> Float[Tensor, ""]:
-        """See `LoraParticles`. Costs 2 evaluations a view: its backward pass skips the gradients of frozen weights."""
-        self._counter.count += 2 * len(latents)
-        return self._particles.training_loss(latents, self._condition, self._views, generator, camera_dropout)
+        self._step.counter.count += len(noisy_latents)
+        condition, views = self._step.plain_condition(), self._step.views
+        return self._particles.predict_noise(noisy_latents, timesteps, condition, views, knows_camera)
 
 
 def _inject(network: nn.Module, rank: int, generator: torch.Generator) -> dict[str, nn.Parameter]:
@@ -159,7 +184,8 @@ def _inject(network: nn.Module, rank: int, generator: torch.Generator) -> dict[s
         # Full precision: steps of 1e-4 vanish in half precision.
         weight.data = weight.data.float()
         if ".lora_A." in name:
-            _fill_uniform(weight, generator)
+            # diffusers' first LoRA layers, with which ProlificDreamer was published, start so; peft's start smaller.
+            weight.data = torch.randn(weight.shape, generator=generator) / rank
         else:
             nn.init.zeros_(weight)
     _set_enabled(network, False)

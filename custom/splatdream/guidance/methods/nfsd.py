@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..denoiser import Denoiser, Text
 from ..option_range import OptionRange
+from .declaration import GuidanceMethod
 
 
 def nfsd_gradient(
@@ -37,3 +38,13 @@ def nfsd_gradient(
     is_low = (timesteps < low_noise_fraction * len(denoiser.schedule)).reshape(-1, *[1] * (latents.ndim - 1))
     toward_images = empty - torch.where(is_low, torch.zeros_like(negative), negative)
     return toward_images + denoiser.guidance_scale * (conditional - empty)
+
+
+NFSD = GuidanceMethod(
+    name="nfsd",
+    gradient=nfsd_gradient,
+    summary="d_D + s [e(y) - e(0)]; d_D = e(0) for t < 0.2 T, else e(0) - e(n)",
+    paper="arXiv:2310.17590",
+    cost="3",
+    without_rescale="its gradient is a sum of differences of predictions",
+)

@@ -12,6 +12,7 @@ from torch import Tensor
 from ..denoiser import Denoiser
 from ..option_range import OptionRange
 from .ddim_inversion import inversion_levels, invert
+from .declaration import GuidanceMethod
 
 
 def sdi_gradient(
@@ -52,3 +53,12 @@ def sdi_gradient(
         found = denoiser.schedule.noise_from_clean(inverted, latents, targets)
     noisy_latents = denoiser.schedule.add_noise(latents, found, timesteps)
     return denoiser.guided(noisy_latents, timesteps) - found
+
+
+SDI = GuidanceMethod(
+    name="sdi",
+    gradient=sdi_gradient,
+    summary="e^s(a_t x + s_t k) - k, k the noise DDIM inversion finds in x",
+    paper="arXiv:2405.15891",
+    cost="2 ceil(10 t / T) + 2, or 2 more",
+)

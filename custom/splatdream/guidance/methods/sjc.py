@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..denoiser import Denoiser
+from .declaration import GuidanceMethod
 
 
 def sjc_gradient(
@@ -33,3 +34,12 @@ def sjc_gradient(
     denoised = schedule.clean_from_noise(noisy_latents, predicted, timesteps)
     origin = latents if is_variance_reduced else noisy_latents / signal
     return (origin - denoised) * signal / sigma
+
+
+SJC = GuidanceMethod(
+    name="sjc",
+    gradient=sjc_gradient,
+    summary="(x - D) / (s_t / a_t) = e^s(x_t) - eps",
+    paper="arXiv:2212.00774",
+    cost="2",
+)

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..classifier_free import guide, rescale
 from ..denoiser import Denoiser
 from ..option_range import OptionRange
+from .declaration import GuidanceMethod
 
 
 def x0_reconstruction_gradient(
@@ -38,3 +39,13 @@ def x0_reconstruction_gradient(
     clean = schedule.clean_from_noise(noisy_latents, predicted, timesteps)
     unguided_clean = schedule.clean_from_noise(noisy_latents, conditional, timesteps)
     return latents - rescale(clean, unguided_clean, x0_rescale, denoiser.views_per_group)
+
+
+X0_RECONSTRUCTION = GuidanceMethod(
+    name="x0_reconstruction",
+    gradient=x0_reconstruction_gradient,
+    summary="x - x_0, x_0 denoised under rescaled guidance",
+    paper="MVDream, arXiv:2308.16512",
+    cost="2",
+    without_rescale="set guidance.method_options.x0_rescale",
+)

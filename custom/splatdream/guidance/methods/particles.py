@@ -1,18 +1,35 @@
-"""The exact score of a handful of images: what a network trained on nothing else would learn.
+"""The score of what the run itself makes, which variational score distillation subtracts.
 
-M particles; B views.
+B views, M particles.
 """
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...priors.noise_process import NoiseProcess
-from .particle_score import ParticleScore
+from ..step import GuidedStep
+
+
+class ParticleScore(ABC):
+    """Predicts the noise in a noised render of the current object, as a denoiser trained on its renders would."""
+
+    @abstractmethod
+    def predict(
+        self, noisy_latents: Float[Tensor, "B ..."], timesteps: Int[Tensor, "B"], knows_camera: bool
+    ) -> Float[Tensor, "B ..."]:
+        """The noise, without gradient.
+
+        Args:
+            knows_camera: True for the distribution of renders from each view's camera, False from any camera.
+        """
 
 
 class ExactParticles(ParticleScore):
-    """M equally likely images, each the center of a round Gaussian.
+    """What a network trained on a handful of images would learn: M equally likely ones, each a round Gaussian's center.
 
     A single particle without width turns VSD into SDS: the only noise that can be in a_t x + s_t eps is eps.
     """
@@ -50,3 +67,9 @@ class ExactParticles(ParticleScore):
         # The score of the mixture is minus the mean offset over the variance; the noise is minus s_t times the score.
         predicted = sigma / variance * (noisy - signal * mean)
         return predicted.to(noisy_latents).view_as(noisy_latents)
+
+
+def of_this_step(step: GuidedStep) -> Mapping[str, object]:
+    """The exact score of a step's own latents, views with the same text being seen by one camera."""
+    rows = step.prompts.rows(step.views.cameras)
+    return {"particles": ExactParticles(step.prior.schedule, step.latents, seen_from=rows)}

@@ -1,0 +1,116 @@
+"""What a system may ask of a guidance besides its losses, and how a guidance that knows nothing of it is asked."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..cameras.batch import CameraBatch
+from ..host import BaseObject, Updateable, find
+from ..priors.base import Condition, Views
+from ..prompts.view_prompts import ViewPrompts, from_upstream
+from .option_range import check_fields
+from .step import GuidedStep, StepSettings
+
+
+class AnyGuidance(Updateable):
+    """What a system asks of a guidance besides its losses. It learns nothing and keeps nothing, unless it says so."""
+
+    def manifest(self) -> dict[str, object]:
+        """What identifies its prior in a run manifest."""
+        return {}
+
+    def state_dict(self) -> dict[str, object]:
+        """What a checkpoint needs: tensors and plain types."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        """The opposite of `state_dict`."""
+
+    def trainable_parameters(self, device: torch.device | str | None = None) -> list[dict[str, object]]:
+        """Groups for the run's one optimizer.
+
+        Args:
+            device: where the run computes; the optimizer's state is restored to where its parameters are.
+        """
+        return []
+
+
+class PriorGuidance(AnyGuidance, BaseObject):
+    """A guidance of this package: it asks a diffusion prior, and is called as threestudio calls its guidances."""
+
+    @dataclass
+    class Config(BaseObject.Config):
+        prior_type: str = "splatdream-closed-form-prior"
+        """Registered name of the diffusion prior."""
+        prior: dict = field(default_factory=dict)
+        """Configuration of the prior."""
+        seed: int = 0
+        """Seed of timesteps and noise; `${seed}` in a YAML."""
+
+    cfg: Config
+
+    def configure(self) -> None:
+        """Refuses what is beyond its range, then builds the prior."""
+        self._check()
+        self._prior = find(self.cfg.prior_type)(self.cfg.prior)()
+        self._encoded: tuple[ViewPrompts, Condition] | None = None
+        self.update_step(0, 0)
+
+    def _check(self) -> None:
+        check_fields("guidance", self.cfg, self.Config)
+
+    def manifest(self) -> dict[str, object]:
+        """The prior's; its settings stand in the configuration."""
+        return self._prior.manifest()
+
+    def _guided_step(
+        self,
+        latents: Float[Tensor, "B ..."],
+        prompt_utils: object,
+        background_color: Float[Tensor, "B 3"] | None,
+        batch: Mapping[str, object],
+        number: int,
+        settings: StepSettings,
+    ) -> GuidedStep:
+        """
+        Args:
+            prompt_utils: `ViewPrompts`, or the output of one of threestudio's prompt processors.
+            background_color: what is behind the object of each view; white when it is not told.
+            batch: the rest of threestudio's batch; the cameras are read from it.
+        """
+        prompts, condition = self._encode(prompt_utils)
+        background = latents.new_ones(len(latents), 3) if background_color is None else background_color
+        views = Views(CameraBatch.from_batch(batch), background)
+        return GuidedStep(self._prior, prompts, condition, views, latents.detach(), number, settings)
+
+    def _encode(self, prompt_utils: object) -> tuple[ViewPrompts, Condition]:
+        """Texts are encoded at the first call and kept for as long as equal prompts come in."""
+        prompts = prompt_utils
+        if not isinstance(prompts, ViewPrompts):
+            # threestudio makes a new object for every step.
+            prompts = from_upstream(prompt_utils, is_view_dependent=True)
+        if self._encoded is None or self._encoded[0] != prompts:
+            texts = prompts.with_suffix(self._prior.prompt_suffix).texts
+            self._encoded = (prompts, self._prior.encode_texts(texts))
+        return self._encoded
+
+
+class ForeignGuidance(AnyGuidance):
+    """A guidance of the host or of another plugin: its calls and updates pass through.
+
+    If it is an `nn.Module` it is no part of the system's: a resumed run builds the guidance after weights are read.
+    """
+
+    def __init__(self, guidance: Callable[..., dict[str, object]]) -> None:
+        self.guidance = guidance
+
+    def __call__(self, *args: object, **kwargs: object) -> dict[str, object]:
+        return self.guidance(*args, **kwargs)
+
+
+def adopted(guidance: Callable[..., dict[str, object]]) -> AnyGuidance:
+    """Any guidance, whoever made it, as a system may ask it."""
+    return guidance if isinstance(guidance, AnyGuidance) else ForeignGuidance(guidance)

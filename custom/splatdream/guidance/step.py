@@ -1,0 +1,92 @@
+"""One step of distillation: what is asked of a prior for some views, the same for a run and for the playground.
+
+B views.
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ..cameras.random_streams import generator_for
+from ..priors.base import Condition, DiffusionPrior, Views
+from ..prompts.view_prompts import ViewPrompts
+from .denoiser import Denoiser, EvaluationCounter
+from .timesteps import annealed_timestep, sample_timesteps, timestep_range
+
+ANYWHERE = "uniform"
+"""The timestep sampling that follows no annealing."""
+
+
+@dataclass(frozen=True)
+class StepSettings:
+    """Values of one step; `Guidance.Config` explains those of the same names."""
+
+    guidance_scale: float = 1.0
+    guidance_rescale: float = 0.0
+    perp_neg: float = 0.0
+    weighting: str = "sigma_squared"
+    min_step_fraction: float = 0.02
+    max_step_fraction: float = 0.98
+    timestep_sampling: str = ANYWHERE
+    annealing_steps: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class GuidedStep:
+    """What is known of a step before its gradient. Draws depend on the seed and the number of the step alone."""
+
+    prior: DiffusionPrior
+    prompts: ViewPrompts
+    condition: Condition
+    """Every text of `prompts`, encoded."""
+    views: Views
+    latents: Float[Tensor, "B ..."]
+    """Without gradient."""
+    number: int
+    settings: StepSettings
+    counter: EvaluationCounter = field(default_factory=EvaluationCounter)
+
+    def generator(self, stream: str) -> torch.Generator:
+        """A fresh one for this step's draws of that name."""
+        return generator_for(self.settings.seed, stream, self.number)
+
+    def noise(self) -> Float[Tensor, "B ..."]:
+        return torch.randn(self.latents.shape, generator=self.generator("noise")).to(self.latents)
+
+    def timestep_range(self) -> tuple[int, int]:
+        """The first and the last timestep that may be drawn."""
+        settings = self.settings
+        return timestep_range(settings.min_step_fraction, settings.max_step_fraction, len(self.prior.schedule))
+
+    def timesteps(self) -> Int[Tensor, "B"]:
+        first, last = self.timestep_range()
+        num_views, name = len(self.latents), self.settings.timestep_sampling
+        if name == ANYWHERE:
+            generator = self.generator("timesteps")
+            timesteps = sample_timesteps(first, last, num_views, self.prior.views_per_group, generator)
+        else:
+            progress = self.number / self.settings.annealing_steps
+            timesteps = torch.full((num_views,), annealed_timestep(name, first, last, progress, self.prior.schedule))
+        return timesteps.to(self.latents.device)
+
+    def plain_condition(self) -> Condition:
+        """One row a view: the prompt without view words."""
+        return self.condition[self.prompts.plain_rows(self.views.cameras)]
+
+    def denoiser(self) -> Denoiser:
+        prompts, cameras, strength = self.prompts, self.views.cameras, self.settings.perp_neg
+        return Denoiser(
+            self.prior,
+            self.condition,
+            prompts.rows(cameras),
+            prompts.negative_rows(cameras),
+            self.views,
+            self.settings.guidance_scale,
+            prompts.empty_rows(cameras),
+            prompts.perp_neg_terms(cameras).scaled(strength) if strength > 0 else None,
+            self.settings.guidance_rescale,
+            self.counter,
+        )
