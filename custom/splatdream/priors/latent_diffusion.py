@@ -40,6 +40,11 @@ class NetworkOptions:
         if self.dtype != "auto" and self.dtype not in DTYPES:
             raise ValueError(f"dtype '{self.dtype}' must be auto, {', '.join(DTYPES)}")
 
+    @property
+    def prefers_half(self) -> bool:
+        """Whether to read fp16 weights where there are any."""
+        return self.dtype in ("auto", "float16") and torch.cuda.is_available()
+
     def dtype_on(self, device: torch.device) -> torch.dtype:
         """The precision of the networks on that device."""
         if self.dtype == "auto":
