@@ -58,12 +58,11 @@ def test_progress_says_how_long_the_rest_takes():
 
 @pytest.fixture
 def stages(monkeypatch):
-    """An executor whose runs write what both stages leave; `ran` has their names, and `failing` those that fail once."""
+    """An executor whose runs write what both stages leave; `ran` has their names, `failing` those that fail once."""
 
     class Stages:
-        ran: list[str] = []
-        measured: list[str] = []
-        failing: set[str] = set()
+        def __init__(self):
+            self.ran, self.measured, self.failing = [], [], set()
 
         def __call__(self, arguments, log):
             folder = log.parent
@@ -81,9 +80,7 @@ def stages(monkeypatch):
             return 0
 
     stages = Stages()
-    monkeypatch.setattr(
-        mesh_table, "_numbers", lambda path, _: stages.measured.append(path.read_text()) or row(20.0)
-    )
+    monkeypatch.setattr(mesh_table, "_numbers", lambda path, _: stages.measured.append(path.read_text()) or row(20.0))
     return stages
 
 

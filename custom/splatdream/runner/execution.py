@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any
 
 from ..priors.kept import KeptPrior
 from ..priors.model_files import file_sha256
@@ -149,12 +149,12 @@ def _sentence(exit_code: int, log: Path) -> str:
 class _Copied:
     """A stream whose text goes to a file, too."""
 
-    def __init__(self, stream: TextIO, file: TextIO) -> None:
+    def __init__(self, stream: Any, file: Any) -> None:
         self._stream, self._file = stream, file
 
     def write(self, text: str) -> int:
         self._file.write(text)
         return self._stream.write(text)
 
-    def __getattr__(self, name: str) -> object:
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
