@@ -12,7 +12,7 @@ from splatdream.cameras.batch import orbit_cameras
 from splatdream.commands.main import main
 from splatdream.evaluation.yaw_map import yaw_map
 from splatdream.experiments.evaluation_budget import plan_steps
-from splatdream.experiments.method_variants import PROMPTS, SETS, chosen_variants, settings_of
+from splatdream.experiments.method_variants import PROMPTS, SETS, Variant, chosen_variants, settings_of
 from splatdream.experiments.methods_report import report_text
 from splatdream.experiments.methods_table import MIN_STEPS, Cell, TableRequest, _request, front_share, run_table
 from splatdream.guidance.methods.registry import METHODS
@@ -110,6 +110,10 @@ def test_a_table_is_made_once_reported_and_made_again_only_where_something_chang
         chosen_variants("methods", ["sds", "mvdream"]), ["a red car"], [0], 100, models, str(CONFIG), tmp_path, SMALL
     )
     assert len(run_table(lambda arguments, log: ran.append(arguments) or 1, request)) == 2 and not ran
+    # The same run under another name: made once, called as each table calls it.
+    again = TableRequest(**(vars(request) | {"variants": [Variant("view words", request.variants[0].settings)]}))
+    ((key, renamed),) = run_table(lambda arguments, log: ran.append(arguments) or 1, again).items()
+    assert not ran and (key, renamed["variant"]) == ("view words/a red car/0", "view words")
     changed = TableRequest(**(vars(request) | {"evaluations": 104}))
     with pytest.raises(RuntimeError, match=r"sds-a_red_car-0-\w+ failed"):
         run_table(lambda arguments, log: ran.append(arguments) or 1, changed)

@@ -94,6 +94,10 @@ def test_a_checkpoint_counts_by_the_run_that_made_it_until_it_is_replaced(tmp_pa
     one = start_from("one", "run 1", "took 3.1 seconds")
     assert start_from("two", "run 1", "took 3.2 seconds") == one
     assert start_from("three", "run 2", "took 3.1 seconds") != one
+    assert start_from("five", None, "took 3.3 seconds") != (by_itself := start_from("six", None, "took 3.4 seconds"))
+    (tmp_path / "six" / "configs").mkdir()
+    shutil.copy(TINY, tmp_path / "six" / "configs" / "parsed.yaml")
+    assert start_from("six", None, "took 3.4 seconds") != by_itself
     assert start_from("two", None, "trained on") not in (one, start_from("four", None, "took 3.1 seconds"))
 
 

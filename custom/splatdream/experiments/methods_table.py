@@ -23,7 +23,7 @@ from ..storage.atomic_file import write_text
 from ..toybox.vocabulary import parse_caption
 from .evaluation_budget import plan_steps
 from .method_variants import Variant, settings_of
-from .table_rows import Obtain, Row, TableRun, measured_rows
+from .table_rows import Row, TableRun, measured_rows
 from .toybox_table import ONLY_THE_CLOUD, evaluate, numbers
 
 MIN_STEPS = 10
@@ -134,20 +134,15 @@ def _request(request: TableRequest, cell: Cell, length: Sequence[str] = ()) -> R
 
 def _table_run(runs: Runs, request: TableRequest, cell: Cell, steps: int) -> TableRun:
     run = _request(request, cell, [f"trainer.max_steps={steps}"])
-
-    def chain(obtain: Obtain) -> RunResult | None:
-        return obtain(runs, run)
-
-    return TableRun(f"{cell.variant.label}, {cell.prompt}, seed {cell.seed}", chain, partial(_measure, cell))
+    title = f"{cell.variant.label}, {cell.prompt}, seed {cell.seed}"
+    facts = {"variant": cell.variant.label, "prompt": cell.prompt, "seed": cell.seed}
+    return TableRun(title, lambda obtain: obtain(runs, run), partial(_measure, cell.prompt), facts)
 
 
-def _measure(cell: Cell, result: RunResult) -> Row:
+def _measure(prompt: str, result: RunResult) -> Row:
     manifest = result.read_manifest()
-    report = evaluate(read_ply(result.file("cloud")), cell.prompt)
+    report = evaluate(read_ply(result.file("cloud")), prompt)
     return {
-        "variant": cell.variant.label,
-        "prompt": cell.prompt,
-        "seed": cell.seed,
         "steps": manifest["steps"],
         "evaluations": manifest["denoiser_evaluations"],
         "seconds": round(sum(manifest["seconds_by_stage"].values()), 2),

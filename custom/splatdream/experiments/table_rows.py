@@ -24,6 +24,9 @@ class TableRun:
     chain: Callable[[Obtain], RunResult | None]
     """Asks for a run, and for those before it; `Runs.find` answers with what is there, `Runs.run` makes it."""
     measure: Callable[[RunResult], Row]
+    """What is kept beside the run; another table may ask for the same run under another name."""
+    facts: Row = field(default_factory=dict)
+    """What this table calls it; before the measurements in the row."""
 
 
 @dataclass
@@ -57,7 +60,7 @@ def measured_rows(table: str, wanted: Mapping[str, TableRun], folder: Path) -> d
     Raises:
         RuntimeError: a run failed; the rows so far are kept.
     """
-    rows = {key: _kept_row(table, run) for key, run in wanted.items()}
+    rows = {key: _row(table, run, run.chain(Runs.find)) for key, run in wanted.items()}
     missing = [key for key, row in rows.items() if row is None]
     if len(missing) < len(rows):
         print(f"{len(rows) - len(missing)} of {len(rows)} results are in {folder} and are kept", flush=True)
@@ -66,9 +69,8 @@ def measured_rows(table: str, wanted: Mapping[str, TableRun], folder: Path) -> d
         run = wanted[key]
         print(progress.line(run.title), flush=True)
         result = run.chain(Runs.run)
-        row = run.measure(result)
-        write_text(_row_path(table, result), json.dumps(row))
-        rows[key] = _with_folder(row, result)
+        write_text(_row_path(table, result), json.dumps(run.measure(result)))
+        rows[key] = _row(table, run, result)
         progress.done += 1
     return rows
 
@@ -80,16 +82,12 @@ def publish(text: str, report: str | None) -> None:
         write_text(report, text)
 
 
-def _kept_row(table: str, run: TableRun) -> Row | None:
-    result = run.chain(Runs.find)
+def _row(table: str, run: TableRun, result: RunResult | None) -> Row | None:
+    """The row of a run that is finished and measured."""
     if result is None or not _row_path(table, result).is_file():
         return None
-    return _with_folder(json.loads(_row_path(table, result).read_text()), result)
+    return {**run.facts, **json.loads(_row_path(table, result).read_text()), "folder": str(result.folder)}
 
 
 def _row_path(table: str, result: RunResult) -> Path:
     return result.folder / "save" / f"row-of-{table}.json"
-
-
-def _with_folder(row: Row, result: RunResult) -> Row:
-    return {**row, "folder": str(result.folder)}

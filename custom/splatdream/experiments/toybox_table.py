@@ -19,7 +19,7 @@ from ..runner.request import RunRequest
 from ..runner.results import RunResult
 from ..toybox.vocabulary import COLORS, FACED_OBJECTS, OBJECTS
 from .intervals import difference_text
-from .table_rows import Obtain, Row, TableRun, measured_rows, publish
+from .table_rows import Row, TableRun, measured_rows, publish
 
 ONLY_THE_CLOUD = (
     "system.export_after_training=true",
@@ -90,11 +90,8 @@ def make_table(
 def _table_run(runs: Runs, cell: Cell, config: str, overrides: Sequence[str]) -> TableRun:
     settings = [f"system.guidance.prior.condition={cell.condition}", *ONLY_THE_CLOUD, *overrides]
     request = RunRequest(config, settings, cell.prompt, cell.key)
-
-    def chain(obtain: Obtain) -> RunResult | None:
-        return obtain(runs, request)
-
-    return TableRun(f"{cell.prompt}, {cell.condition}", chain, partial(_measure, cell.prompt))
+    title = f"{cell.prompt}, {cell.condition}"
+    return TableRun(title, lambda obtain: obtain(runs, request), partial(_measure, cell.prompt))
 
 
 def _measure(prompt: str, result: RunResult) -> Row:

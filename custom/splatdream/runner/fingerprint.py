@@ -14,7 +14,7 @@ from .request import RunRequest
 from .results import read_result
 
 RESULTS_REVISION = 1
-"""Raise it when a change of code changes what a run makes."""
+"""Raise it when a change of code changes what a run makes, or what a table measures of it."""
 
 
 def fingerprint(request: RunRequest) -> str:
@@ -66,4 +66,8 @@ def _by_content(value: Any) -> Any:
 def _file_content(path: Path) -> str:
     digest = file_sha256(path)
     made_by = read_result(path.parent.parent)
-    return made_by.fingerprint if made_by is not None and made_by.checkpoint_sha256 == digest else digest
+    if made_by is not None and made_by.checkpoint_sha256 == digest:
+        return made_by.fingerprint
+    # What starts from a checkpoint reads the configuration beside it.
+    beside = path.parent.parent / "configs" / "parsed.yaml"
+    return json_sha256([digest, RunRequest(str(beside)).configuration()]) if beside.is_file() else digest
