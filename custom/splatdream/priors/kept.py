@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import TypeVar
 
 from .base import DiffusionPrior
@@ -37,7 +38,7 @@ class KeptPrior:
 _kept: ContextVar[KeptPrior | None] = ContextVar("kept", default=None)
 
 
-def kept_or_loaded(content: Callable[[], Mapping[str, object]], load: Callable[[], Prior]) -> Prior:
-    """The kept prior of that content where one is kept, else a new one."""
+def kept_or_loaded(content: Callable[[], Mapping[str, object]], load: Callable[..., Prior], **options: object) -> Prior:
+    """The kept prior of that content where one is kept, else what `load` makes of the options."""
     kept = _kept.get()
-    return load() if kept is None else kept.prior(json_sha256(content()), load)
+    return load(**options) if kept is None else kept.prior(json_sha256(content()), partial(load, **options))

@@ -42,7 +42,7 @@ class NetworkOptions:
 
     @property
     def prefers_half(self) -> bool:
-        """Whether to read fp16 weights where there are any."""
+        """Whether fp16 files of the networks will do where there are some."""
         return self.dtype in ("auto", "float16") and torch.cuda.is_available()
 
     def dtype_on(self, device: torch.device) -> torch.dtype:

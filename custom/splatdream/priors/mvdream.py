@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -76,7 +77,7 @@ def load_mvdream(
         FileNotFoundError: no copy was found; the message says what to do.
         ValueError: what was found is no MVDream model.
     """
-    prefers_half = options.prefers_half
+    prefers_half = options.dtype in ("auto", "float16") and torch.cuda.is_available()
     files = locate_model(model, STABLE_DIFFUSION_PARTS, revision, is_offline, prefers_half, hub)
     if files.path.is_file():
         unet = load_original_denoiser(files)

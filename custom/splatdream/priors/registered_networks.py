@@ -1,6 +1,6 @@
 """The priors made of large networks, by their registered names."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -17,7 +17,7 @@ from .stable_diffusion import StableDiffusionPrior, load_stable_diffusion
 _LARGEST_SHRINKING = 8
 """Pixels to a latent of the published autoencoders."""
 _PLACES = ("model", "encoders", "revision", "offline", "cache_texts")
-"""Fields that say where things lie."""
+"""Fields that say where things lie; what lies there counts instead."""
 
 
 class NetworkPrior(BaseObject):
@@ -57,24 +57,6 @@ class NetworkPrior(BaseObject):
                 "0 takes the size that the network was trained on"
             )
 
-    def __call__(self) -> LatentDiffusionPrior:
-        return kept_or_loaded(self.content, self.load)
-
-    def load(self) -> LatentDiffusionPrior:
-        """The prior, its networks read."""
-        raise NotImplementedError
-
-    def content(self) -> dict[str, object]:
-        """What the answers depend on: settings, and what is in the files, wherever they lie."""
-        settings = {str(name): value for name, value in self.cfg.items() if name not in _PLACES}
-        for field, parts in self.models.items():
-            if self.cfg[field]:
-                half = self.options().prefers_half
-                revision = self.cfg.revision or None if field == "model" else None
-                files = locate_model(self.cfg[field], parts, revision, self.cfg.offline, half)
-                settings[field] = files_content(files)
-        return settings
-
     def options(self) -> NetworkOptions:
         return NetworkOptions(
             dtype=self.cfg.dtype,
@@ -84,12 +66,31 @@ class NetworkPrior(BaseObject):
             compile=self.cfg.compile,
         )
 
-    def text_cache(self) -> ConditionCache | None:
-        return ConditionCache(cache_folder() / "texts") if self.cfg.cache_texts else None
+    def content(self) -> dict[str, object]:
+        """What the answers depend on: settings, and what is in the files, wherever they lie."""
+        settings = {str(name): value for name, value in self.cfg.items() if name not in _PLACES}
+        for field, parts in self.models.items():
+            if self.cfg[field]:
+                revision = self.cfg.revision or None if field == "model" else None
+                files = locate_model(self.cfg[field], parts, revision, self.cfg.offline, self.options().prefers_half)
+                settings[field] = files_content(files)
+        return settings
 
-    def announce(self, prior: LatentDiffusionPrior) -> None:
-        """Say which weights were taken: a short name stands for several places."""
+    def load(self, load: Callable[..., LatentDiffusionPrior], **more: object) -> LatentDiffusionPrior:
+        """What `load` makes of the configuration. Says which weights were taken: a name stands for several places."""
+        prior = kept_or_loaded(
+            self.content,
+            load,
+            model=self.cfg.model,
+            revision=self.cfg.revision or None,
+            is_offline=self.cfg.offline,
+            image_size=self.cfg.image_size,
+            options=self.options(),
+            text_cache=ConditionCache(cache_folder() / "texts") if self.cfg.cache_texts else None,
+            **more,
+        )
         info(f"{self.cfg.model}: {prior.files.model_id}, revision {prior.files.revision or 'local'}")
+        return prior
 
 
 @register("splatdream-stable-diffusion-prior")
@@ -103,17 +104,8 @@ class RegisteredStableDiffusionPrior(NetworkPrior):
 
     cfg: Config
 
-    def load(self) -> StableDiffusionPrior:
-        prior = load_stable_diffusion(
-            model=self.cfg.model,
-            revision=self.cfg.revision or None,
-            is_offline=self.cfg.offline,
-            image_size=self.cfg.image_size,
-            options=self.options(),
-            text_cache=self.text_cache(),
-        )
-        self.announce(prior)
-        return prior
+    def __call__(self) -> StableDiffusionPrior:
+        return self.load(load_stable_diffusion)
 
 
 @register("splatdream-mvdream-prior")
@@ -135,17 +127,10 @@ class RegisteredMVDreamPrior(NetworkPrior):
     cfg: Config
     models = NetworkPrior.models | {"encoders": ENCODER_PARTS}
 
-    def load(self) -> MVDreamPrior:
-        prior = load_mvdream(
-            model=self.cfg.model,
+    def __call__(self) -> MVDreamPrior:
+        return self.load(
+            load_mvdream,
             encoders=self.cfg.encoders,
-            revision=self.cfg.revision or None,
-            is_offline=self.cfg.offline,
             views_per_group=self.cfg.views_per_group,
             prompt_suffix=self.cfg.prompt_suffix,
-            image_size=self.cfg.image_size,
-            options=self.options(),
-            text_cache=self.text_cache(),
         )
-        self.announce(prior)
-        return prior

@@ -1,5 +1,6 @@
 """The Stable Diffusion family (1.5, 2.1-base, 2.1, and whatever has their layout) as a prior, through diffusers."""
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -43,7 +44,8 @@ def load_stable_diffusion(
         FileNotFoundError: no copy was found; the message says what to do.
         ValueError: the folder holds a network of another kind.
     """
-    files = locate_model(model, STABLE_DIFFUSION_PARTS, revision, is_offline, options.prefers_half, hub)
+    prefers_half = options.dtype in ("auto", "float16") and torch.cuda.is_available()
+    files = locate_model(model, STABLE_DIFFUSION_PARTS, revision, is_offline, prefers_half, hub)
     unet, vae = load_denoiser(files), load_autoencoder(files)
     schedule, prediction_type = load_schedule(files)
     return StableDiffusionPrior(

@@ -59,7 +59,8 @@ class RunResult:
 
     def write(self) -> None:
         """To be called when everything else in the folder has been written."""
-        write_text(self.folder / _RECORD, json.dumps(asdict(self) | {"folder": None}, indent=1))
+        record = {name: value for name, value in asdict(self).items() if name != "folder"}
+        write_text(self.folder / _RECORD, json.dumps(record, indent=1))
 
 
 def read_result(folder: Path) -> RunResult | None:
