@@ -85,21 +85,32 @@ def test_a_toybox_object_becomes_gaussians_on_its_surface():
     assert len(cat([cloud, load_part(parse_part("toybox:a red cube"))])) > len(cloud)
 
 
-def test_compare_runs_each_variant_once_and_draws_a_row_each(tmp_path, capsys):
-    picture = tmp_path / "compare.png"
+def trained(folder: Path) -> dict[Path, int]:
+    """The checkpoints below a folder, with their times."""
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("last.ckpt")}
+
+
+def test_compare_runs_a_variant_once_and_again_when_something_that_decides_it_has_changed(tmp_path, capsys):
+    picture, runs = tmp_path / "compare.png", tmp_path / "runs"
     command = [
         *("compare", "--config", str(TINY), "--vary", "system.guidance.prior.condition=view_blind,view_words"),
-        *("--folder", str(tmp_path / "runs"), "--picture", str(picture)),
-        *("trainer.max_steps=2", "trainer.enable_progress_bar=false"),
+        *("--folder", str(runs), "--picture", str(picture), "trainer.max_steps=1", "trainer.enable_progress_bar=false"),
     ]
     assert main(command) == 0
-    checkpoints = list((tmp_path / "runs").rglob("last.ckpt"))
-    assert len(checkpoints) == 2
-    before = [path.stat().st_mtime_ns for path in checkpoints]
-    assert main(command) == 0
-    assert [path.stat().st_mtime_ns for path in checkpoints] == before
+    first = trained(runs)
+    assert len(first) == 2
+    assert main([*command, "trainer.enable_progress_bar=true", "name=elsewhere"]) == 0
+    assert trained(runs) == first
     assert "view_words" in capsys.readouterr().out
     assert Image.open(picture).height > 2 * 128
+    assert main([*command, "system.prompt_processor.prompt=a red car"]) == 0
+    second = trained(runs)
+    assert len(second) == 4 and first.items() < second.items()
+    changed = tmp_path / "changed.yaml"
+    changed.write_text(TINY.read_text().replace("num_points: 200", "num_points: 100"))
+    assert main([changed.as_posix() if argument == str(TINY) else argument for argument in command]) == 0
+    assert len(trained(runs)) == 6
+    assert set(re.findall(r"view_\w+ +(\d+)", capsys.readouterr().out)) == {"200", "100"}
 
 
 def test_the_playground_draws_a_row_a_method_and_prints_what_each_cost(tmp_path, capsys, monkeypatch):
@@ -130,7 +141,7 @@ def test_the_playground_refuses_mistakes_in_one_sentence(options, sentence, tmp_
     assert not (tmp_path / "out.png").exists()
 
 
-def test_generate_goes_from_a_sentence_to_a_textured_mesh(tmp_path):
+def test_generate_goes_from_a_sentence_to_a_textured_mesh_and_keeps_finished_stages(tmp_path):
     texture = OmegaConf.load(TINY.with_name("toybox-texture.yaml"))
     small = {"target_faces": 300, "texture_size": 64, "bake_view_size": 48, "num_bake_views": 8}
     texture.system.geometry.update(small)
@@ -147,6 +158,10 @@ def test_generate_goes_from_a_sentence_to_a_textured_mesh(tmp_path):
     page = (results / "viewer.html").read_text()
     assert all(f"data-{part}" in page for part in ("0-texture", "1-rows")) and "an orange cat" in page
     assert Image.open(results / "summary.png").height > 100
+    stages = trained(results)
+    (results / "summary.png").unlink()
+    assert main([*command, "--folder", str(tmp_path / "out")]) == 0
+    assert len(stages) == 2 and trained(results) == stages and (results / "summary.png").exists()
 
 
 def test_generate_refuses_a_prompt_without_words(tmp_path, capsys):
@@ -178,7 +193,8 @@ def test_the_table_of_the_toybox_measures_runs_and_goes_on_where_it_stopped(tmp_
     assert "PSNR of camera minus view_words, paired over 2 objects" in text
     capsys.readouterr()
     assert main(command) == 0
-    assert "[1/4]" not in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert "4 of 4 results are in" in output and "[1/" not in output
     assert report.read_text() == text
 
 

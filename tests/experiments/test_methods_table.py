@@ -12,9 +12,9 @@ from splatdream.cameras.batch import orbit_cameras
 from splatdream.commands.main import main
 from splatdream.evaluation.yaw_map import yaw_map
 from splatdream.experiments.evaluation_budget import plan_steps
-from splatdream.experiments.method_variants import PROMPTS, SETS, chosen_variants, settings_of
+from splatdream.experiments.method_variants import PROMPTS, SETS, Variant, chosen_variants, settings_of
 from splatdream.experiments.methods_report import report_text
-from splatdream.experiments.methods_table import MIN_STEPS, Cell, TableRequest, _arguments, front_share, run_table
+from splatdream.experiments.methods_table import MIN_STEPS, Cell, TableRequest, _request, front_share, run_table
 from splatdream.guidance.methods.registry import METHODS
 from splatdream.toybox.objects import build_scene
 from splatdream.toybox.ray_tracer import composite, trace
@@ -101,20 +101,25 @@ def test_a_table_is_made_once_reported_and_made_again_only_where_something_chang
     assert [row["variant"] for row in rows] == ["sds", "mvdream"]
     assert all(float(row["psnr_turned"]) >= float(row["psnr"]) and row["evaluations"] == "96" for row in rows)
     assert (tmp_path / "methods.png").stat().st_size > 1000
-    manifest = json.loads((tmp_path / "runs" / "mvdream-a_red_car-0" / "save" / "manifest.json").read_text())
+    (trial,) = (tmp_path / "runs").glob("mvdream-a_red_car-0-*")
+    manifest = json.loads((trial / "save" / "manifest.json").read_text())
     assert manifest["config"]["guidance"]["method"] == "x0_reconstruction"
 
     ran = []
     request = TableRequest(
         chosen_variants("methods", ["sds", "mvdream"]), ["a red car"], [0], 100, models, str(CONFIG), tmp_path, SMALL
     )
-    run_table(lambda arguments: ran.append(arguments) or 1, request)
-    assert not ran
+    assert len(run_table(lambda arguments, log: ran.append(arguments) or 1, request)) == 2 and not ran
+    # The same run under another name: made once, called as each table calls it.
+    again = TableRequest(**(vars(request) | {"variants": [Variant("view words", request.variants[0].settings)]}))
+    ((key, renamed),) = run_table(lambda arguments, log: ran.append(arguments) or 1, again).items()
+    assert not ran and (key, renamed["variant"]) == ("view words/a red car/0", "view words")
     changed = TableRequest(**(vars(request) | {"evaluations": 104}))
-    with pytest.raises(RuntimeError, match="sds/a red car/0 failed"):
-        run_table(lambda arguments: ran.append(arguments) or 1, changed)
+    with pytest.raises(RuntimeError, match=r"sds-a_red_car-0-\w+ failed"):
+        run_table(lambda arguments, log: ran.append(arguments) or 1, changed)
     assert len(ran) == 1 and "trainer.max_steps=13" in ran[0]
-    assert "2/2" in capfd.readouterr().err
+    output = capfd.readouterr().out
+    assert "[2/2] mvdream, a red car, seed 0" in output and "2 of 2 results are in" in output
 
 
 def test_a_request_that_cannot_be_met_is_refused_before_anything_runs(models, tmp_path):
@@ -122,7 +127,7 @@ def test_a_request_that_cannot_be_met_is_refused_before_anything_runs(models, tm
         usual = {"variants": SETS["methods"], "prompts": PROMPTS, "seeds": [0], "evaluations": 2400, "models": models}
         return TableRequest(**(usual | {"config": str(CONFIG), "folder": tmp_path} | changes))
 
-    never = lambda arguments: pytest.fail("ran")  # noqa: E731
+    never = lambda *_: pytest.fail("ran")  # noqa: E731
     with pytest.raises(ValueError, match="the table has no seeds"):
         request(seeds=[])
     with pytest.raises(ValueError, match="unicorn"):
@@ -186,7 +191,7 @@ def test_settings_reach_a_run_as_they_are_meant(tmp_path):
     clipped, multiview = (
         OmegaConf.merge(
             OmegaConf.load(CONFIG),
-            OmegaConf.from_cli(["trainer.max_steps=7", *_arguments(request, Cell(variant, "a red car", 4))]),
+            OmegaConf.from_cli(_request(request, Cell(variant, "a red car", 4), ["trainer.max_steps=7"]).settings()),
         )
         for variant in variants
     )

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 
 
 def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
-    parser.description = "Variants that finished in an earlier call are not run again."
+    parser.description = (
+        "Variants that finished in an earlier call are not run again, unless something that decides them changed."
+    )
     parser.add_argument("--config", required=True, metavar="YAML", help="the run's configuration")
     parser.add_argument("--vary", required=True, metavar="KEY=A,B,...", help="e.g. system.guidance.method=sds,csd,ism")
     parser.add_argument("--folder", default="outputs/compare", help="runs go there (default: outputs/compare)")
@@ -15,7 +17,7 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
 
 def run(args: argparse.Namespace) -> int:
     from ..experiments.variants import compare
-    from ..startup.launching import main as launch
+    from ..runner.execution import InProcess
 
-    compare(launch, args.config, args.vary, args.folder, args.picture, args.overrides)
+    compare(InProcess(), args.config, args.vary, args.folder, args.picture, args.overrides)
     return 0

@@ -2,17 +2,19 @@
 
 import argparse
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from ..storage.atomic_file import atomic_path, write_text
 
-CONFIGS = Path(__file__).parents[3] / "configs"
+if TYPE_CHECKING:
+    from ..runner.execution import Executor
 
-Launch = Callable[[Sequence[str]], int]
+CONFIGS = Path(__file__).parents[3] / "configs"
 
 
 def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
@@ -24,16 +26,16 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
 
 
 def run(args: argparse.Namespace) -> int:
-    from ..startup.launching import main as launch
+    from ..runner.execution import InProcess
 
     chosen = {"config": args.config, "texture_config": args.texture_config}
     given = {name: value for name, value in chosen.items() if value is not None}
-    generate(launch, args.prompt, args.folder, seed=args.seed, **given)
+    generate(InProcess(), args.prompt, args.folder, seed=args.seed, **given)
     return 0
 
 
 def generate(
-    launch: Launch,
+    execute: "Executor",
     prompt: str,
     folder: str,
     config: str = str(CONFIGS / "quickstart.yaml"),
@@ -43,7 +45,6 @@ def generate(
     """Distills Gaussians, makes a mesh of them, refines its texture, and returns the picture that sums it up.
 
     Args:
-        launch: runs one launch command line and returns its exit code.
         folder: results go to `folder/<prompt>/`: gaussians/, mesh/, viewer.html with both, and summary.png.
         config: of the first stage; texture_config: of the second.
 
@@ -51,39 +52,28 @@ def generate(
         ValueError: the prompt has no words.
         RuntimeError: a stage failed; what the first one made is kept.
     """
+    from ..runner.execution import finished_run
+    from ..runner.request import RunRequest, setting
+
     name = re.sub(r"\W+", "_", prompt).strip("_")
     if not name:
         raise ValueError(f"the prompt {prompt!r} has no words; say what to make, e.g. 'an orange cat'")
     root = Path(folder) / name
-    shared = [f"exp_root_dir={root}", "use_timestamp=false", f"seed={seed}", f"system.prompt_processor.prompt={prompt}"]
-    gaussians, mesh = (_trial(root, name) for name in ("gaussians", "mesh"))
-    _run(launch, ["--config", config, "--train", *shared, "name=gaussians", "tag=run"], gaussians)
-    checkpoint = f"system.geometry_convert_from={gaussians}/ckpts/last.ckpt"
-    _run(launch, ["--config", texture_config, "--train", *shared, "name=mesh", "tag=run", checkpoint], mesh)
-    cloud, glb = _newest(gaussians, "*-export/cloud.ply"), _newest(mesh, "*-export/mesh.glb")
-    page = write_text(root / "viewer.html", _page(cloud, glb, prompt, _trained_pixel(mesh)))
+    first = RunRequest(config, [f"seed={seed}"], prompt)
+    gaussians = finished_run(first, root / "gaussians" / "run", execute)
+    checkpoint = setting("system.geometry_convert_from", str(gaussians.file("checkpoint")))
+    second = RunRequest(texture_config, [f"seed={seed}", checkpoint], prompt)
+    mesh = finished_run(second, root / "mesh" / "run", execute)
+    cloud, glb = gaussians.file("cloud"), mesh.file("mesh")
+    page = write_text(root / "viewer.html", _page(cloud, glb, prompt, _trained_pixel(mesh.folder)))
     picture = root / "summary.png"
-    _stack([_newest(gaussians, "*-test-contact-sheet.png"), mesh / "save" / "before-after.png"], picture)
+    _stack([gaussians.file("contact sheet"), mesh.file("before and after")], picture)
     print(f"gaussians  {cloud}")
     print(f"mesh       {glb}")
     print(f"viewer     {page}")
-    print(f"report     {_newest(gaussians, '*-test.html')}")
+    print(f"report     {gaussians.file('page')}")
     print(f"picture    {picture}")
     return picture
-
-
-def _trial(root: Path, name: str) -> Path:
-    return root / name / "run"
-
-
-def _run(launch: Launch, arguments: Sequence[str], trial: Path) -> None:
-    if launch(arguments) != 0:
-        raise RuntimeError(f"the stage in {trial} failed; what was finished before it is kept")
-
-
-def _newest(trial: Path, pattern: str) -> Path:
-    """The result of the last step; results carry their step in their name."""
-    return max((trial / "save").glob(pattern), key=lambda path: path.stat().st_mtime)
 
 
 def _trained_pixel(trial: Path) -> float:

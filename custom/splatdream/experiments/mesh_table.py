@@ -1,26 +1,19 @@
-"""The table of the second stage: toybox objects distilled, meshed, baked, refined, and measured before and after.
+"""The table of the second stage: toybox objects distilled, meshed, baked, refined, and measured before and after."""
 
-Results go to a store as they come, so a second call goes on where the first stopped.
-"""
-
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from statistics import mean
 
-import torch
-
 from ..evaluation.mesh_quality import evaluate_mesh
-from ..storage.atomic_file import write_text
+from ..runner.execution import Executor, Runs
+from ..runner.request import RunRequest, setting
+from ..runner.results import RunResult, by_step
 from ..texture.mesh_files import read_mesh
-from ..toybox.vocabulary import OBJECTS
-from .intervals import paired_bootstrap_interval
-from .results_store import ResultsStore
-from .toybox_table import Cell
-
-Row = Mapping[str, object]
-Launch = Callable[[Sequence[str]], int]
+from .intervals import difference_text
+from .table_rows import Obtain, Row, TableRun, measured_rows, publish
+from .toybox_table import Cell, chosen_objects
 
 STAGES = ("baked", "refined")
 # The table measures meshes: before-after pictures stay, films and validation pictures would take as long as the runs.
@@ -28,7 +21,7 @@ _FEW_PICTURES = ("trainer.enable_progress_bar=false", "trainer.limit_val_batches
 
 
 def make_mesh_table(
-    launch: Launch,
+    execute: Executor,
     config: str,
     texture_configs: Mapping[str, str],
     folder: str,
@@ -39,7 +32,6 @@ def make_mesh_table(
     """Runs what is missing, then prints the table and writes it to `report`.
 
     Args:
-        launch: runs one launch command line and returns its exit code.
         config: YAML of the first stage; its prior is told the camera.
         texture_configs: YAMLs of the second stage by the name that the table gives them.
         objects: names of toybox objects; all by default.
@@ -49,82 +41,40 @@ def make_mesh_table(
         ValueError: an object that the toybox does not have.
         RuntimeError: a run failed; the results so far are kept, and the next call goes on after them.
     """
-    unknown = [name for name in objects or () if name not in OBJECTS]
-    if unknown:
-        raise ValueError(f"the toybox has no {unknown[0]!r}; it has {', '.join(OBJECTS)}")
-    store = ResultsStore(Path(folder) / "results.jsonl")
-    wanted = [(name, label) for name in objects or OBJECTS for label in texture_configs]
-    missing = [(name, label) for name, label in wanted if f"{name}/{label}/refined" not in store.rows()]
-    if len(missing) < len(wanted):
-        print(f"{len(wanted) - len(missing)} of {len(wanted)} results are in {folder} and are kept", flush=True)
-    progress = Progress(len(missing))
-    for name, label in missing:
-        cell = Cell(name, "camera")
-        print(progress.line(f"{cell.prompt}, {label}"), flush=True)
-        checkpoint = _first_stage(launch, cell, config, Path(folder))
-        save = _second_stage(launch, cell, label, texture_configs[label], checkpoint, Path(folder), overrides)
-        for stage, export in zip(STAGES, _exports(save), strict=True):
-            store.add(f"{name}/{label}/{stage}", _numbers(export, cell.prompt))
-        progress.done += 1
-    rows = store.rows()
-    keys = [f"{name}/{label}/{stage}" for name, label in wanted for stage in STAGES]
-    text = mesh_table_text({key: rows[key] for key in keys})
-    print(text)
-    if report is not None:
-        write_text(report, text)
+    stages = [Runs(Path(folder) / name, execute) for name in ("gaussians", "meshes")]
+    wanted = {
+        f"{name}/{label}": _table_run(*stages, Cell(name, "camera"), config, (label, texture_config), overrides)
+        for name in chosen_objects(objects)
+        for label, texture_config in texture_configs.items()
+    }
+    measured = measured_rows("meshes", wanted, Path(folder))
+    rows = {f"{key}/{stage}": row[stage] for key, row in measured.items() for stage in STAGES}
+    publish(mesh_table_text(rows), report)
 
 
-@dataclass
-class Progress:
-    """Runs done of the runs to do, and the time that the rest will take at the pace so far."""
+def _table_run(
+    gaussians: Runs, meshes: Runs, cell: Cell, config: str, texture: tuple[str, str], overrides: Sequence[str]
+) -> TableRun:
+    """Both stages of an object; `texture` is the name and the YAML of the second."""
+    label, texture_config = texture
+    first_stage = ["system.guidance.prior.condition=camera", *_FEW_PICTURES]
+    request = RunRequest(config, first_stage, cell.prompt, cell.object_name)
 
-    total: int
-    done: int = 0
-    clock: Callable[[], float] = time.monotonic
-    started: float = field(init=False)
+    def chain(obtain: Obtain) -> RunResult | None:
+        first = obtain(gaussians, request)
+        if first is None:
+            return None
+        start = setting("system.geometry_convert_from", str(first.file("checkpoint")))
+        second_stage = [start, *_FEW_PICTURES, *overrides]
+        return obtain(meshes, RunRequest(texture_config, second_stage, cell.prompt, f"{cell.object_name}-{label}"))
 
-    def __post_init__(self) -> None:
-        self.started = self.clock()
-
-    def line(self, what: str) -> str:
-        """What begins now, e.g. "[3/44] a green cat, painted, 12 min to go"."""
-        text = f"[{self.done + 1}/{self.total}] {what}"
-        if self.done == 0:
-            return text
-        seconds = (self.clock() - self.started) / self.done * (self.total - self.done)
-        return f"{text}, {seconds / 60:.0f} min to go" if seconds >= 60 else f"{text}, {seconds:.0f} s to go"
+    return TableRun(f"{cell.prompt}, {label}", chain, partial(_measure, cell.prompt))
 
 
-def _first_stage(launch: Launch, cell: Cell, config: str, folder: Path) -> Path:
-    """The checkpoint of the object's Gaussians; distilled unless it is there."""
-    tag = cell.object_name
-    checkpoint = folder / "gaussians" / tag / "ckpts" / "last.ckpt"
-    if not checkpoint.is_file():
-        _run(launch, config, folder, "gaussians", tag, cell.prompt, ["system.guidance.prior.condition=camera"])
-    return checkpoint
-
-
-def _second_stage(
-    launch: Launch, cell: Cell, label: str, config: str, checkpoint: Path, folder: Path, overrides: Sequence[str]
-) -> Path:
-    """The folder with the results of the object's refined mesh."""
-    tag = f"{cell.object_name}-{label}"
-    start = [f"system.geometry_convert_from={checkpoint}", *overrides]
-    _run(launch, config, folder, "meshes", tag, cell.prompt, start)
-    return folder / "meshes" / tag / "save"
-
-
-def _run(launch: Launch, config: str, folder: Path, name: str, tag: str, prompt: str, overrides: Sequence[str]) -> None:
-    arguments = ["--config", config, "--train", f"exp_root_dir={folder}", f"name={name}", f"tag={tag}"]
-    arguments += ["use_timestamp=false", f"system.prompt_processor.prompt={prompt}", *_FEW_PICTURES, *overrides]
-    if launch(arguments) != 0:
-        raise RuntimeError(f"the run {name}/{tag} failed; the results so far are in {folder}")
-
-
-def _exports(save: Path) -> tuple[Path, Path]:
+def _measure(prompt: str, result: RunResult) -> Row:
     """The mesh as it was baked, and after the last step."""
-    exports = sorted(save.glob("it*-export/mesh.glb"), key=lambda path: int(path.parent.name[2:].split("-")[0]))
-    return exports[0], exports[-1]
+    exports = by_step(result.folder, "save/it*-export/mesh.glb")
+    return {stage: _numbers(path, prompt) for stage, path in zip(STAGES, (exports[0], exports[-1]), strict=True)}
 
 
 def _numbers(path: Path, prompt: str) -> Row:
@@ -138,41 +88,36 @@ def mesh_table_text(rows: Mapping[str, Row]) -> str:
 
     Gains are paired over the objects: refined minus baked, with 95 % bootstrap intervals. PSNR is over held-out views.
     """
+    pairs = {
+        tuple(key.split("/")[:2]): (rows[key.replace("/refined", "/baked")], row)
+        for key, row in rows.items()
+        if key.endswith("/refined")
+    }
+    by_label = {label: [pair for key, pair in pairs.items() if key[1] == label] for _, label in pairs}
     lines = [
         "| object | refinement | Chamfer | normals | IoU | watertight | seams | PSNR baked | PSNR refined "
         "| inside baked | inside refined |",
         "|---|---|---:|---:|---:|---|---:|---:|---:|---:|---:|",
-    ]
-    pairs = {
-        key.removesuffix("/refined"): (rows[key.replace("/refined", "/baked")], row)
-        for key, row in rows.items()
-        if key.endswith("/refined")
-    }
-    for key, (baked, refined) in pairs.items():
-        name, label = key.split("/")
-        lines.append(_line(name, label, baked, refined))
-    gains = []
-    for label in dict.fromkeys(key.split("/")[1] for key in pairs):
-        of_label = [pair for key, pair in pairs.items() if key.endswith(f"/{label}")]
-        means = [
-            {name: mean(float(pair[stage][name]) for pair in of_label) for name in _AVERAGED} for stage in range(2)
-        ]
-        lines.append(_line(f"mean of {len(of_label)}", label, means[0], means[1]))
-        gains.append(_gain_line(label, of_label))
-    lines += [
+        *(_line(*key, *pair) for key, pair in pairs.items()),
+        *(_line(f"mean of {len(own)}", label, *map(_mean, zip(*own, strict=True))) for label, own in by_label.items()),
         "",
         "| refinement | objects | gain of PSNR, dB | gaining | gain inside, dB | gaining |",
+        "|---|---:|---:|---:|---:|---:|",
+        *(_gain_line(label, own) for label, own in by_label.items()),
     ]
-    lines += ["|---|---:|---:|---:|---:|---:|", *gains]
     return "\n".join(lines) + "\n"
+
+
+def _mean(rows: Iterable[Row]) -> Row:
+    rows = list(rows)
+    return {name: mean(float(row[name]) for row in rows) for name in _AVERAGED}
 
 
 def _gain_line(label: str, pairs: Sequence[tuple[Row, Row]]) -> str:
     parts = [f"| {label} | {len(pairs)} "]
     for name in ("psnr", "psnr_inside"):
-        gains = torch.tensor([float(refined[name]) - float(baked[name]) for baked, refined in pairs])
-        low, high = paired_bootstrap_interval(gains, torch.Generator().manual_seed(0))
-        parts.append(f"| {gains.mean():+.2f} [{low:+.2f}, {high:+.2f}] | {int((gains > 0).sum())} ")
+        gains = [float(refined[name]) - float(baked[name]) for baked, refined in pairs]
+        parts.append(f"| {difference_text(gains, 2)} | {sum(gain > 0 for gain in gains)} ")
     return "".join(parts) + "|"
 
 

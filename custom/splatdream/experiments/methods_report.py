@@ -16,11 +16,13 @@ from ..cameras.batch import orbit_cameras
 from ..export.contact_sheet import contact_sheet
 from ..gaussians.ply import read_ply
 from ..rendering.render import render
+from ..runner.results import read_result
 from ..storage.atomic_file import write_text
 from ..storage.images import write_png
-from .intervals import paired_bootstrap_interval
-from .method_variants import settings_of
-from .methods_table import Cell, Row, TableRequest, cloud_path
+from .intervals import difference_text, mean_text
+from .method_variants import Variant, settings_of
+from .methods_table import Cell, TableRequest
+from .table_rows import Row
 
 _COLUMNS = ("psnr", "psnr_turned", "iou_turned", "yaw_error_deg", "front_share")
 _COMPARED = (("psnr_turned", "turned PSNR", "dB"), ("iou_turned", "turned IoU", ""))
@@ -40,7 +42,7 @@ def write_report(request: TableRequest, rows: Mapping[str, Row], report: Path) -
     text = report_text(request, rows, report.with_suffix(".png").name)
     write_text(report, text)
     write_text(report.with_suffix(".csv"), csv_text(rows))
-    write_png(report.with_suffix(".png"), picture(request))
+    write_png(report.with_suffix(".png"), picture(request, rows))
     return text
 
 
@@ -60,25 +62,34 @@ def report_text(request: TableRequest, rows: Mapping[str, Row], picture_name: st
         "| variant | steps | evaluations | time | PSNR | turned PSNR | turned IoU | yaw error | front | classes |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---|",
     ]
-    for label, own in by_variant.items():
-        values = {name: mean(row[name] for row in own) for name in (*_COLUMNS, "steps", "evaluations")}
-        seconds = median(row["seconds"] for row in own)  # a mean would tell what else the machine did
-        classes = ", ".join(f"{count} {name}" for name, count in Counter(row["class"] for row in own).most_common())
-        lines.append(
-            f"| {label} | {values['steps']:.0f} | {values['evaluations']:,.0f} | {seconds:.0f} s "
-            f"| {values['psnr']:.1f} | {values['psnr_turned']:.1f} | {values['iou_turned']:.3f} "
-            f"| {values['yaw_error_deg']:.0f} | {values['front_share']:.2f} | {classes} |"
-        )
-    lines += ["", *_difference_lines(request, by_variant), "", "## Settings", ""]
+    lines += [_variant_line(label, own) for label, own in by_variant.items()]
+    lines += ["", *_difference_lines(request, by_variant), "", *_settings_lines(request)]
+    return "\n".join(lines) + "\n"
+
+
+def _variant_line(label: str, rows: Sequence[Row]) -> str:
+    values = {name: mean(row[name] for row in rows) for name in (*_COLUMNS, "steps", "evaluations")}
+    seconds = median(row["seconds"] for row in rows)  # a mean would tell what else the machine did
+    classes = ", ".join(f"{count} {name}" for name, count in Counter(row["class"] for row in rows).most_common())
+    return (
+        f"| {label} | {values['steps']:.0f} | {values['evaluations']:,.0f} | {seconds:.0f} s "
+        f"| {values['psnr']:.1f} | {values['psnr_turned']:.1f} | {values['iou_turned']:.3f} "
+        f"| {values['yaw_error_deg']:.0f} | {values['front_share']:.2f} | {classes} |"
+    )
+
+
+def _settings_lines(request: TableRequest) -> list[str]:
     priors = "; ".join(f"{name}: `{request.models[name]}`" for name in {item.prior: None for item in request.variants})
-    lines += [f"Beside those of `{request.config}`. Priors: {priors}.", ""]
+    lines = ["## Settings", "", f"Beside those of `{request.config}`. Priors: {priors}.", ""]
     if request.overrides:
         lines += [f"Of all variants, instead of their own: {', '.join(f'`{item}`' for item in request.overrides)}.", ""]
-    for variant in request.variants:
-        settings = {key: value for key, value in settings_of(variant, request.models).items() if "prior" not in key}
-        listed = ", ".join(f"`{key.removeprefix('system.')}={json.dumps(value)}`" for key, value in settings.items())
-        lines.append(f"- **{variant.label}** ({variant.prior}): {listed}")
-    return "\n".join(lines) + "\n"
+    return [*lines, *(_settings_line(variant, request.models) for variant in request.variants)]
+
+
+def _settings_line(variant: Variant, models: Mapping[str, str]) -> str:
+    settings = {key: value for key, value in settings_of(variant, models).items() if "prior" not in key}
+    listed = ", ".join(f"`{key.removeprefix('system.')}={json.dumps(value)}`" for key, value in settings.items())
+    return f"- **{variant.label}** ({variant.prior}): {listed}"
 
 
 def _difference_lines(request: TableRequest, by_variant: Mapping[str, Sequence[Row]]) -> list[str]:
@@ -95,18 +106,14 @@ def _difference_lines(request: TableRequest, by_variant: Mapping[str, Sequence[R
     for label in others:
         shown = []
         for column, _, unit in _COMPARED:
-            differences = torch.tensor(
-                [
-                    _mean_of(by_variant[label], prompt, column) - _mean_of(by_variant[first], prompt, column)
-                    for prompt in request.prompts
-                ]
-            )
+            differences = [
+                _mean_of(by_variant[label], prompt, column) - _mean_of(by_variant[first], prompt, column)
+                for prompt in request.prompts
+            ]
             digits = 1 if unit else 3
-            numbers = f"{float(differences.mean()):+.{digits}f} {unit}".strip()
-            if len(differences) > 1:
-                low, high = paired_bootstrap_interval(differences, torch.Generator().manual_seed(0))
-                numbers += f" [{low:+.{digits}f}, {high:+.{digits}f}]"
-            shown.append(numbers)
+            # One prompt is no sample of prompts.
+            text = difference_text if len(differences) > 1 else mean_text
+            shown.append(text(differences, digits, unit))
         lines.append(f"| {label} | {' | '.join(shown)} |")
     return lines
 
@@ -117,7 +124,7 @@ def _mean_of(rows: Sequence[Row], prompt: str, column: str) -> float:
 
 def csv_text(rows: Mapping[str, Row]) -> str:
     """A line a run, all that was measured."""
-    names = [name for name in next(iter(rows.values())) if name != "key"]
+    names = [name for name in next(iter(rows.values())) if name != "folder"]
     file = io.StringIO()
     writer = csv.DictWriter(file, names, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
@@ -125,25 +132,20 @@ def csv_text(rows: Mapping[str, Row]) -> str:
     return file.getvalue()
 
 
-def picture(request: TableRequest) -> Float[Tensor, "H W 3"]:
+def picture(request: TableRequest, rows: Mapping[str, Row]) -> Float[Tensor, "H W 3"]:
     """Front and back of what each variant made of each prompt, with the first seed."""
-    images = torch.stack(
-        [
-            torch.stack(
-                [
-                    _both_sides(cloud_path(request, Cell(variant, prompt, request.seeds[0])))
-                    for variant in request.variants
-                ]
-            )
-            for prompt in request.prompts
-        ]
-    )
+    images = [
+        torch.stack([_both_sides(rows[Cell(item, prompt, request.seeds[0]).key]) for item in request.variants])
+        for prompt in request.prompts
+    ]
     title = f"azimuths 0 and 180, {request.evaluations:,} denoiser evaluations, seed {request.seeds[0]}"
-    return contact_sheet(images, list(request.prompts), [variant.label for variant in request.variants], title)
+    return contact_sheet(
+        torch.stack(images), list(request.prompts), [variant.label for variant in request.variants], title
+    )
 
 
-def _both_sides(path: Path) -> Float[Tensor, "H W 3"]:
-    cloud = read_ply(path)
+def _both_sides(row: Row) -> Float[Tensor, "H W 3"]:
+    cloud = read_ply(read_result(Path(row["folder"])).file("cloud"))
     cameras = orbit_cameras([_ELEVATION_DEG] * len(_SIDES_DEG), _SIDES_DEG, width=_CELL_SIZE, height=_CELL_SIZE)
     with torch.no_grad():
         rgb = render(cloud, cameras, torch.ones(len(cameras), 3), cloud.sh_degree).rgb

@@ -1,27 +1,30 @@
 """Guidance methods on equal terms: every variant on every prompt and seed, at equal denoiser evaluations.
 
-Results go to a store as they come, so a second call goes on where the first stopped. A row remembers what made it:
-after a change of the configuration, of a variant's settings, of the budget or of a prior's weights it is made again.
+A second call goes on where the first stopped. After a change of the configuration, of a variant's settings, of the
+budget or of a prior's weights a row is made again.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from omegaconf import OmegaConf
-from tqdm import tqdm
 
 from ..cameras.conventions import wrap_degrees
 from ..evaluation.yaw_map import FRONT_DEG, YawMap
 from ..gaussians.ply import read_ply
-from ..priors.model_files import STABLE_DIFFUSION_PARTS, locate_model
+from ..runner.execution import Executor, Runs
+from ..runner.fingerprint import fingerprint
+from ..runner.request import RunRequest
+from ..runner.results import RunResult
+from ..storage.atomic_file import write_text
 from ..toybox.vocabulary import parse_caption
-from .evaluation_budget import StepPlan, plan_steps
+from .evaluation_budget import plan_steps
 from .method_variants import Variant, settings_of
-from .results_store import ResultsStore
-from .toybox_table import ONLY_THE_CLOUD, Launch, Row, evaluate, numbers
+from .table_rows import Row, TableRun, measured_rows
+from .toybox_table import ONLY_THE_CLOUD, evaluate, numbers
 
 MIN_STEPS = 10
 """A run refines its Gaussians ten times; with fewer steps there is nothing to compare."""
@@ -76,91 +79,70 @@ def cells(request: TableRequest) -> Iterator[Cell]:
                 yield Cell(variant, prompt, seed)
 
 
-def run_table(launch: Launch, request: TableRequest) -> dict[str, Row]:
-    """The rows of all cells, those that were missing made by runs. A bar shows runs and the remaining time.
-
-    Args:
-        launch: runs one launch command line and returns its exit code.
+def run_table(execute: Executor, request: TableRequest) -> dict[str, Row]:
+    """The rows of all cells, those that were missing made by runs, each with the folder of its run.
 
     Raises:
         ValueError: something in the request cannot be run, before anything ran.
         FileNotFoundError: a prior that a variant needs is not there, likewise.
         RuntimeError: a run failed; the results so far are kept.
     """
-    store = ResultsStore(request.folder / "results.jsonl")
-    hashes = {name: _weights_hash(request.models[name]) for name in {item.prior for item in request.variants}}
-    wanted = {cell.key: (cell, _fingerprint(request, cell, hashes)) for cell in cells(request)}
-    rows = store.rows()
-    missing = [item for key, item in wanted.items() if rows.get(key, {}).get("made_by") != item[1]]
-    plans: dict[tuple[str, int], StepPlan] = {}
-    if missing:
-        print(
-            f"{len(missing)} of {len(wanted)} runs are missing; counting how many steps each has room for", flush=True
-        )
-    for cell, _ in missing:
-        if (cell.variant.label, cell.seed) not in plans:
-            plans[cell.variant.label, cell.seed] = _plan(request, cell)
-    with tqdm(total=len(wanted), initial=len(wanted) - len(missing), unit="run", dynamic_ncols=True) as bar:
-        for cell, fingerprint in missing:
-            bar.set_description(f"{cell.variant.label}, {cell.prompt}, seed {cell.seed}")
-            row = _run(launch, request, cell, plans[cell.variant.label, cell.seed])
-            store.add(cell.key, row | {"made_by": fingerprint})
-            bar.update()
-    rows = store.rows()
-    return {key: rows[key] for key in wanted}
+    runs = Runs(request.folder / "runs", execute)
+    steps = _steps(request)
+    wanted = {
+        cell.key: _table_run(runs, request, cell, steps[cell.variant.label, cell.seed]) for cell in cells(request)
+    }
+    return measured_rows("methods", wanted, request.folder)
 
 
-def cloud_path(request: TableRequest, cell: Cell) -> Path:
-    """Where the Gaussians of a finished run are."""
-    exports = (_trial(request, cell) / "save").glob("it*-export/cloud.ply")
-    # A run with another budget may have left its own there.
-    return max(exports, key=lambda path: path.stat().st_mtime)
+def _steps(request: TableRequest) -> dict[tuple[str, int], int]:
+    """How many steps each variant has room for, by label and seed. Counting takes seconds each: counts are kept."""
+    path = request.folder / "steps.json"
+    kept = json.loads(path.read_text()) if path.is_file() else {}
+    steps = {}
+    for variant in request.variants:
+        for seed in request.seeds:
+            run = _request(request, Cell(variant, request.prompts[0], seed))
+            key = f"{fingerprint(run)}/{request.evaluations}"
+            if key not in kept:
+                print(f"counting how many steps {variant.label}, seed {seed}, has room for", flush=True)
+                kept[key] = _count_steps(run, variant.label, request.evaluations)
+                write_text(path, json.dumps(kept, indent=1))
+            steps[variant.label, seed] = kept[key]
+    return steps
 
 
-def _trial(request: TableRequest, cell: Cell) -> Path:
-    return request.folder / "runs" / _tag(cell)
-
-
-def _tag(cell: Cell) -> str:
-    return f"{cell.variant.label}-{cell.prompt}-{cell.seed}".replace(" ", "_")
-
-
-def _plan(request: TableRequest, cell: Cell) -> StepPlan:
-    config = OmegaConf.merge(OmegaConf.load(request.config), _as_config([*_arguments(request, cell)]))
-    plan = plan_steps(OmegaConf.to_container(config, resolve=False), request.evaluations)
-    if plan.steps < MIN_STEPS:
+def _count_steps(run: RunRequest, variant: str, evaluations: int) -> int:
+    config = OmegaConf.merge(OmegaConf.load(run.config), OmegaConf.from_dotlist(run.settings()))
+    steps = plan_steps(OmegaConf.to_container(config, resolve=False), evaluations).steps
+    if steps < MIN_STEPS:
         raise ValueError(
-            f"{request.evaluations} denoiser evaluations are {plan.steps} steps of {cell.variant.label}, "
-            f"fewer than {MIN_STEPS}; raise --evaluations"
+            f"{evaluations} denoiser evaluations are {steps} steps of {variant}, fewer than {MIN_STEPS}; "
+            "raise --evaluations"
         )
-    return plan
+    return steps
 
 
-def _as_config(arguments: Sequence[str]) -> object:
-    return OmegaConf.from_dotlist(list(arguments))
-
-
-def _arguments(request: TableRequest, cell: Cell) -> Iterator[str]:
-    """key=value for all that makes this cell's run differ from the configuration, but for its length."""
-    yield f"seed={cell.seed}"
-    yield f"system.prompt_processor.prompt={cell.prompt}"
+def _request(request: TableRequest, cell: Cell, length: Sequence[str] = ()) -> RunRequest:
+    """The run of a cell; without a length its steps are those of the configuration."""
+    settings = [f"seed={cell.seed}", "trainer.enable_progress_bar=false", *length, *ONLY_THE_CLOUD]
     for key, value in settings_of(cell.variant, request.models).items():
-        yield f"{key}={json.dumps(value) if isinstance(value, list | bool) else value}"
-    yield from request.overrides
+        settings.append(f"{key}={json.dumps(value) if isinstance(value, list | bool) else value}")
+    label = f"{cell.variant.label}-{cell.prompt}-{cell.seed}"
+    return RunRequest(request.config, [*settings, *request.overrides], cell.prompt, label)
 
 
-def _run(launch: Launch, request: TableRequest, cell: Cell, plan: StepPlan) -> Row:
-    """One run and its measurements."""
-    place = [f"exp_root_dir={request.folder}", "name=runs", f"tag={_tag(cell)}", "use_timestamp=false"]
-    quiet = ["trainer.enable_progress_bar=false", f"trainer.max_steps={plan.steps}", *ONLY_THE_CLOUD]
-    if launch(["--config", request.config, "--train", *place, *quiet, *_arguments(request, cell)]) != 0:
-        raise RuntimeError(f"the run of {cell.key} failed; the results so far are in {request.folder}")
-    manifest = json.loads((_trial(request, cell) / "save" / "manifest.json").read_text())
-    report = evaluate(read_ply(cloud_path(request, cell)), cell.prompt)
+def _table_run(runs: Runs, request: TableRequest, cell: Cell, steps: int) -> TableRun:
+    run = _request(request, cell, [f"trainer.max_steps={steps}"])
+    title = f"{cell.variant.label}, {cell.prompt}, seed {cell.seed}"
+    facts = {"variant": cell.variant.label, "prompt": cell.prompt, "seed": cell.seed}
+    return TableRun(title, lambda obtain: obtain(runs, run), partial(_measure, cell.prompt), facts)
+
+
+def _measure(prompt: str, result: RunResult) -> Row:
+    manifest = result.read_manifest()
+    report = evaluate(read_ply(result.file("cloud")), prompt)
     return {
-        "variant": cell.variant.label,
-        "prompt": cell.prompt,
-        "seed": cell.seed,
         "steps": manifest["steps"],
         "evaluations": manifest["denoiser_evaluations"],
         "seconds": round(sum(manifest["seconds_by_stage"].values()), 2),
@@ -174,26 +156,3 @@ def front_share(yaw_map: YawMap) -> float:
     """The share of views all round that look most like the front: 7 of 24 for a true object."""
     true_azimuth = wrap_degrees(yaw_map.matched_azimuth_deg + yaw_map.rotation_deg)
     return float((true_azimuth.abs() <= FRONT_DEG).float().mean())
-
-
-def _fingerprint(request: TableRequest, cell: Cell, hashes: Mapping[str, str]) -> str:
-    """Of all that decides a row, so that an old row is not taken for a new one."""
-    parts = [
-        Path(request.config).read_text(),
-        dict(cell.variant.settings),
-        hashes[cell.variant.prior],
-        request.evaluations,
-        list(request.overrides),
-    ]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
-
-
-def _weights_hash(model: str) -> str:
-    """Of the files of a prior, wherever they lie."""
-    hashes = locate_model(model, STABLE_DIFFUSION_PARTS).hashes()
-    if not hashes:
-        raise FileNotFoundError(
-            f"the small prior {model} has no weights here; train it (`splatdream toybox train`) and give its folder as "
-            "--sd or --mvdream"
-        )
-    return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()

@@ -1,11 +1,8 @@
-"""The table of the toybox: every object distilled under every condition of the closed-form prior, and measured.
+"""The table of the toybox: every object distilled under every condition of the closed-form prior, and measured."""
 
-Each cell is one run of a configuration. Results go to a store as they come, so a second call goes on where the first
-stopped.
-"""
-
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from statistics import mean
@@ -17,12 +14,12 @@ from ..evaluation.ground_truth import GroundTruthReport, evaluate_against_toybox
 from ..gaussians.cloud import GaussianCloud
 from ..gaussians.ply import read_ply
 from ..rendering.render import render
+from ..runner.execution import Executor, Runs
+from ..runner.request import RunRequest
+from ..runner.results import RunResult
 from ..toybox.vocabulary import COLORS, FACED_OBJECTS, OBJECTS
-from .intervals import paired_bootstrap_interval
-from .results_store import ResultsStore
-
-Row = Mapping[str, object]
-Launch = Callable[[Sequence[str]], int]
+from .intervals import difference_text
+from .table_rows import Row, TableRun, measured_rows, publish
 
 ONLY_THE_CLOUD = (
     "system.export_after_training=true",
@@ -54,8 +51,20 @@ class Cell:
         return f"{self.object_name}/{self.condition}"
 
 
+def chosen_objects(names: Sequence[str] | None) -> Sequence[str]:
+    """The toybox objects of these names; all by default.
+
+    Raises:
+        ValueError: an object that the toybox does not have.
+    """
+    unknown = [name for name in names or () if name not in OBJECTS]
+    if unknown:
+        raise ValueError(f"the toybox has no {unknown[0]!r}; it has {', '.join(OBJECTS)}")
+    return names or OBJECTS
+
+
 def make_table(
-    launch: Launch,
+    execute: Executor,
     config: str,
     folder: str,
     objects: Sequence[str] | None,
@@ -66,53 +75,28 @@ def make_table(
     """Runs what is missing, then prints the table and writes it to `report`.
 
     Args:
-        launch: runs one launch command line and returns its exit code.
         objects: names of toybox objects; all by default.
 
     Raises:
         ValueError: an object that the toybox does not have.
         RuntimeError: a run failed; the results so far are kept.
     """
-    unknown = [name for name in objects or () if name not in OBJECTS]
-    if unknown:
-        raise ValueError(f"the toybox has no {unknown[0]!r}; it has {', '.join(OBJECTS)}")
-    cells = [Cell(name, condition) for name in objects or OBJECTS for condition in conditions]
-    store = ResultsStore(Path(folder) / "results.jsonl")
-    for number, cell in enumerate(cells, start=1):
-        if cell.key in store.rows():
-            continue
-        print(f"[{number}/{len(cells)}] {cell.prompt}, {cell.condition}", flush=True)
-        store.add(cell.key, _run(launch, cell, config, Path(folder), overrides))
-    rows = store.rows()
-    text = table_text({cell.key: rows[cell.key] for cell in cells}, conditions)
-    print(text)
-    if report is not None:
-        Path(report).write_text(text)
+    cells = [Cell(name, condition) for name in chosen_objects(objects) for condition in conditions]
+    runs = Runs(Path(folder) / "runs", execute)
+    wanted = {cell.key: _table_run(runs, cell, config, overrides) for cell in cells}
+    publish(table_text(measured_rows("toybox", wanted, Path(folder)), conditions), report)
 
 
-def _run(launch: Launch, cell: Cell, config: str, folder: Path, overrides: Sequence[str]) -> Row:
-    """One run and its measurements."""
-    tag = cell.key.replace("/", "-")
-    exit_code = launch(
-        [
-            "--config",
-            config,
-            "--train",
-            f"exp_root_dir={folder}",
-            "name=runs",
-            f"tag={tag}",
-            "use_timestamp=false",
-            f"system.prompt_processor.prompt={cell.prompt}",
-            f"system.guidance.prior.condition={cell.condition}",
-            *ONLY_THE_CLOUD,
-            *overrides,
-        ]
-    )
-    if exit_code != 0:
-        raise RuntimeError(f"the run of {cell.key} failed; the results so far are in {folder}")
-    exports = sorted((folder / "runs" / tag / "save").glob("it*-export/cloud.ply"))
-    cloud = read_ply(exports[-1])
-    return {"prompt": cell.prompt, "num_gaussians": len(cloud)} | numbers(evaluate(cloud, cell.prompt))
+def _table_run(runs: Runs, cell: Cell, config: str, overrides: Sequence[str]) -> TableRun:
+    settings = [f"system.guidance.prior.condition={cell.condition}", *ONLY_THE_CLOUD, *overrides]
+    request = RunRequest(config, settings, cell.prompt, cell.key)
+    title = f"{cell.prompt}, {cell.condition}"
+    return TableRun(title, lambda obtain: obtain(runs, request), partial(_measure, cell.prompt))
+
+
+def _measure(prompt: str, result: RunResult) -> Row:
+    cloud = read_ply(result.file("cloud"))
+    return {"prompt": prompt, "num_gaussians": len(cloud)} | numbers(evaluate(cloud, prompt))
 
 
 def evaluate(cloud: GaussianCloud, prompt: str) -> GroundTruthReport:
@@ -146,43 +130,49 @@ def table_text(rows: Mapping[str, Row], conditions: Sequence[str]) -> str:
     lines = [
         "| object | condition | PSNR | SSIM | IoU | turned PSNR | SSIM | IoU | turn | yaw error | class |",
         "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---|",
-    ]
-    for key, row in rows.items():
-        name, condition = key.split("/")
-        lines.append(
-            f"| {name} | {condition} | {row['psnr']:.1f} | {row['ssim']:.3f} | {row['iou']:.3f} "
-            f"| {row['psnr_turned']:.1f} | {row['ssim_turned']:.3f} | {row['iou_turned']:.3f} "
-            f"| {row['turn_deg']:.0f} | {row['yaw_error_deg']:.0f} | {row['class']} |"
-        )
-    lines += [
+        *(_line_of_run(key, row) for key, row in rows.items()),
         "",
         "| condition | runs | PSNR | SSIM | IoU | turned PSNR | turned IoU | yaw error | classes of faced objects |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---|",
+        *(_line_of_condition(rows, condition) for condition in conditions),
+        "",
+        *(_paired_difference(rows, better, worse) for better, worse in pairwise(conditions)),
     ]
-    lines.append("|---|---:|---:|---:|---:|---:|---:|---:|---|")
-    for condition in conditions:
-        of_condition = {key: row for key, row in rows.items() if key.endswith(f"/{condition}")}
-        values = list(of_condition.values())
-        faced = [row["class"] for key, row in of_condition.items() if key.split("/")[0] in FACED_OBJECTS]
-        classes = ", ".join(f"{faced.count(name)} {name}" for name in sorted(set(faced)))
-        columns = ("psnr", "ssim", "iou", "psnr_turned", "iou_turned", "yaw_error_deg")
-        means = [mean(row[name] for row in values) for name in columns]
-        lines.append(
-            f"| {condition} | {len(values)} | {means[0]:.1f} | {means[1]:.3f} | {means[2]:.3f} | {means[3]:.1f} "
-            f"| {means[4]:.3f} | {means[5]:.0f} | {classes} |"
-        )
-    lines += [""] + [_paired_difference(rows, better, worse) for better, worse in pairwise(conditions)]
     return "\n".join(lines) + "\n"
+
+
+def _line_of_run(key: str, row: Row) -> str:
+    name, condition = key.split("/")
+    return (
+        f"| {name} | {condition} | {row['psnr']:.1f} | {row['ssim']:.3f} | {row['iou']:.3f} "
+        f"| {row['psnr_turned']:.1f} | {row['ssim_turned']:.3f} | {row['iou_turned']:.3f} "
+        f"| {row['turn_deg']:.0f} | {row['yaw_error_deg']:.0f} | {row['class']} |"
+    )
+
+
+def _line_of_condition(rows: Mapping[str, Row], condition: str) -> str:
+    by_name = _by_name(rows, condition)
+    faced = [row["class"] for name, row in by_name.items() if name in FACED_OBJECTS]
+    classes = ", ".join(f"{faced.count(name)} {name}" for name in sorted(set(faced)))
+    columns = ("psnr", "ssim", "iou", "psnr_turned", "iou_turned", "yaw_error_deg")
+    means = [mean(row[name] for row in by_name.values()) for name in columns]
+    return (
+        f"| {condition} | {len(by_name)} | {means[0]:.1f} | {means[1]:.3f} | {means[2]:.3f} | {means[3]:.1f} "
+        f"| {means[4]:.3f} | {means[5]:.0f} | {classes} |"
+    )
 
 
 def _paired_difference(rows: Mapping[str, Row], better: str, worse: str) -> str:
     """The mean difference of PSNR over the objects that have both, raw and turned, with 95 % intervals."""
-    names = [key.split("/")[0] for key in rows if key.endswith(f"/{better}")]
-    names = [name for name in names if f"{name}/{worse}" in rows]
-    parts = []
-    for column, label in (("psnr", "raw"), ("psnr_turned", "turned")):
-        differences = torch.tensor(
-            [rows[f"{name}/{better}"][column] - rows[f"{name}/{worse}"][column] for name in names]
-        )
-        low, high = paired_bootstrap_interval(differences, torch.Generator().manual_seed(0))
-        parts.append(f"{label} {differences.mean():+.1f} dB [{low:+.1f}, {high:+.1f}]")
+    ours, theirs = _by_name(rows, better), _by_name(rows, worse)
+    names = [name for name in ours if name in theirs]
+    parts = [
+        f"{label} {difference_text([ours[name][column] - theirs[name][column] for name in names], 1, 'dB')}"
+        for column, label in (("psnr", "raw"), ("psnr_turned", "turned"))
+    ]
     return f"PSNR of {better} minus {worse}, paired over {len(names)} objects, 95 % interval: {'; '.join(parts)}"
+
+
+def _by_name(rows: Mapping[str, Row], condition: str) -> dict[str, Row]:
+    """The rows of a condition by object."""
+    return {key.split("/")[0]: row for key, row in rows.items() if key.endswith(f"/{condition}")}

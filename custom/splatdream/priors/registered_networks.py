@@ -1,17 +1,23 @@
 """The priors made of large networks, by their registered names."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ..host import BaseObject, info, register
 from ..toybox.image_cache import cache_folder
 from .condition_cache import ConditionCache
+from .content import files_content
+from .kept import kept_or_loaded
 from .latent_diffusion import LatentDiffusionPrior, NetworkOptions
-from .mvdream import MVDreamPrior, load_mvdream
+from .model_files import STABLE_DIFFUSION_PARTS, locate_model
+from .mvdream import ENCODER_PARTS, MVDreamPrior, load_mvdream
 from .stable_diffusion import StableDiffusionPrior, load_stable_diffusion
 
 _LARGEST_SHRINKING = 8
 """Pixels to a latent of the published autoencoders."""
+_PLACES = ("model", "encoders", "revision", "offline", "cache_texts")
+"""Fields that say where things lie; what lies there counts instead."""
 
 
 class NetworkPrior(BaseObject):
@@ -41,6 +47,8 @@ class NetworkPrior(BaseObject):
         """Keep encoded texts in ~/.cache/splatdream/texts, or under SPLATDREAM_CACHE."""
 
     cfg: Config
+    models: ClassVar[Mapping[str, tuple[str, ...]]] = {"model": STABLE_DIFFUSION_PARTS}
+    """Fields that name a model, with the parts of it that are read."""
 
     def configure(self) -> None:
         if self.cfg.image_size < 0 or self.cfg.image_size % _LARGEST_SHRINKING:
@@ -58,9 +66,21 @@ class NetworkPrior(BaseObject):
             compile=self.cfg.compile,
         )
 
+    def content(self) -> dict[str, object]:
+        """What the answers depend on: settings, and what is in the files, wherever they lie."""
+        settings = {str(name): value for name, value in self.cfg.items() if name not in _PLACES}
+        for field, parts in self.models.items():
+            if self.cfg[field]:
+                revision = self.cfg.revision or None if field == "model" else None
+                files = locate_model(self.cfg[field], parts, revision, self.cfg.offline, self.options().prefers_half)
+                settings[field] = files_content(files)
+        return settings
+
     def load(self, load: Callable[..., LatentDiffusionPrior], **more: object) -> LatentDiffusionPrior:
         """What `load` makes of the configuration. Says which weights were taken: a name stands for several places."""
-        prior = load(
+        prior = kept_or_loaded(
+            self.content,
+            load,
             model=self.cfg.model,
             revision=self.cfg.revision or None,
             is_offline=self.cfg.offline,
@@ -105,6 +125,7 @@ class RegisteredMVDreamPrior(NetworkPrior):
         """Added to the prompt, as in the captions that MVDream was trained on."""
 
     cfg: Config
+    models = NetworkPrior.models | {"encoders": ENCODER_PARTS}
 
     def __call__(self) -> MVDreamPrior:
         return self.load(

@@ -21,9 +21,9 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
 
 def run(args: argparse.Namespace) -> int:
     from ...experiments.mesh_table import make_mesh_table
-    from ...startup.launching import main as launch
+    from ...runner.execution import InProcess
 
     pairs = [pair.partition("=") for pair in args.texture_configs]
     configs = {name: path for name, _, path in pairs}
-    make_mesh_table(launch, args.config, configs, args.folder, args.objects, args.report, args.overrides)
+    make_mesh_table(InProcess(), args.config, configs, args.folder, args.objects, args.report, args.overrides)
     return 0

@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     from ...experiments.method_variants import MVDREAM, PROMPTS, STABLE_DIFFUSION, chosen_variants
     from ...experiments.methods_report import write_report
     from ...experiments.methods_table import TableRequest, run_table
-    from ...startup.launching import main as launch
+    from ...runner.execution import InProcess
 
     request = TableRequest(
         variants=chosen_variants(args.set, args.variants),
@@ -42,5 +42,5 @@ def run(args: argparse.Namespace) -> int:
         overrides=args.overrides,
     )
     report = Path(args.report) if args.report else request.folder / f"{args.set}.md"
-    print(write_report(request, run_table(launch, request), report))
+    print(write_report(request, run_table(InProcess(), request), report))
     return 0

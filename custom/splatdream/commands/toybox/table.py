@@ -16,8 +16,8 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
 
 
 def run(args: argparse.Namespace) -> int:
-    from ...experiments.toybox_table import make_table as run_table
-    from ...startup.launching import main as launch
+    from ...experiments.toybox_table import make_table
+    from ...runner.execution import InProcess
 
-    run_table(launch, args.config, args.folder, args.objects, args.conditions, args.report, args.overrides)
+    make_table(InProcess(), args.config, args.folder, args.objects, args.conditions, args.report, args.overrides)
     return 0

@@ -1,0 +1,1 @@
+"""One run: what is asked, by what it is known again, how it is executed, what it left."""

@@ -1,0 +1,73 @@
+"""By what a run is known again: everything that decides what it makes, and nothing else."""
+
+import os
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..host import find
+from ..priors.content import json_sha256, prior_content
+from ..priors.model_files import file_sha256
+from ..startup.registration import register_all
+from .request import RunRequest
+from .results import read_result
+
+RESULTS_REVISION = 1
+"""Raise it when a change of code changes what a run makes, or what a table measures of it."""
+
+
+def fingerprint(request: RunRequest) -> str:
+    """SHA-256 of the request's configuration, of its prior's content and of the version of this package.
+
+    Files that the configuration names count by their content. A checkpoint of a finished run counts by the fingerprint
+    of that run: two checkpoints of one run differ in the times that they hold.
+
+    Raises:
+        FileNotFoundError: the configuration or the prior's model is not there.
+        ValueError: the configuration cannot be read.
+    """
+    configuration = request.configuration()
+    content = {
+        "version": [__version__, RESULTS_REVISION],
+        "prior": _without_prior(configuration.get("system") or {}),
+        "configuration": _by_content(configuration),
+    }
+    return json_sha256(content)
+
+
+def _without_prior(system: MutableMapping[str, Any]) -> object:
+    """Takes the prior out of a system's configuration; its content, or None where the guidance has none of ours."""
+    guidance, guidance_type = system.get("guidance") or {}, system.get("guidance_type")
+    register_all()
+    try:
+        default = getattr(find(guidance_type).Config, "prior_type", None) if guidance_type else None
+    except KeyError as error:
+        raise ValueError(error.args[0]) from error
+    prior_type = guidance.pop("prior_type", default)
+    return None if prior_type is None else prior_content(prior_type, guidance.pop("prior", None) or {})
+
+
+def _by_content(value: Any) -> Any:
+    """The values of a configuration, paths of files replaced by what is in the files."""
+    if isinstance(value, dict):
+        return {key: _by_content(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_by_content(item) for item in value]
+    if not isinstance(value, str) or not Path(value).suffix:
+        return value
+    # A path, or checkpoint:module.
+    for path, module in ((value, ""), value.rpartition(":")[::2]):
+        if os.path.isfile(path):
+            return {"file": _file_content(Path(path)), "module": module}
+    return value
+
+
+def _file_content(path: Path) -> str:
+    digest = file_sha256(path)
+    made_by = read_result(path.parent.parent)
+    if made_by is not None and made_by.checkpoint_sha256 == digest:
+        return made_by.fingerprint
+    # What starts from a checkpoint reads the configuration beside it.
+    beside = path.parent.parent / "configs" / "parsed.yaml"
+    return json_sha256([digest, RunRequest(str(beside)).configuration()]) if beside.is_file() else digest
