@@ -21,9 +21,9 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from splatdream.assets.gaussians import GaussianGeometry
 from splatdream.cameras.batch import orbit_cameras
 from splatdream.densification.controller import DensificationConfig, DensificationController
-from splatdream.gaussians.geometry import GaussianGeometry
 from splatdream.gaussians.optimizer_groups import make_adam
 from splatdream.guidance.guidance import Guidance
 from splatdream.host import BaseObject, register

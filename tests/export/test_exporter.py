@@ -2,15 +2,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from splatdream.assets.gaussians import GaussianGeometry
 from splatdream.cameras.batch import orbit_cameras
+from splatdream.cameras.pixel_size import pixel_size
 from splatdream.export.exporter import GaussianExporter
 from splatdream.export.saving import GaussianSaverMixin
-from splatdream.gaussians.geometry import GaussianGeometry
 from splatdream.gaussians.initialization import from_points
 from splatdream.gaussians.ply import read_ply
+from splatdream.gaussians.screen_blur import with_screen_blur
 from splatdream.gaussians.splat_file import read_splat
 from splatdream.host import BaseBackground, BaseMaterial, find
-from splatdream.meshing.screen_blur import pixel_size, with_screen_blur
 from splatdream.rendering.render import render
 
 

@@ -10,6 +10,7 @@ import torch
 pytest.importorskip("embreex")
 pytest.importorskip("xatlas")
 
+from splatdream.assets.textured_mesh import TexturedMeshGeometry
 from splatdream.cameras.batch import orbit_cameras
 from splatdream.evaluation.mesh_quality import evaluate_mesh
 from splatdream.gaussians.initialization import from_points
@@ -17,7 +18,6 @@ from splatdream.gaussians.ply import write_ply
 from splatdream.meshing.extraction import ExtractionOptions
 from splatdream.startup.launching import main
 from splatdream.systems.texture_refinement import TextureRefinementSystem
-from splatdream.texture.geometry import TexturedMeshGeometry
 from splatdream.texture.mesh_files import read_mesh
 from splatdream.texture.mesh_from_cloud import BakingOptions, mesh_from_cloud
 from splatdream.toybox.objects import build_scene

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 from omegaconf import OmegaConf
+from splatdream.assets.gaussians import RAW_NAMES, GaussianGeometry
 from splatdream.gaussians.composition import with_sh_degree
-from splatdream.gaussians.geometry import RAW_NAMES, GaussianGeometry
 from splatdream.gaussians.ply import write_compressed_ply, write_ply
 from splatdream.gaussians.ply_format import ply_bytes
 from splatdream.gaussians.row_surgery import append_rows, select_rows
