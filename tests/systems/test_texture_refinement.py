@@ -84,6 +84,7 @@ def test_a_ply_becomes_a_refined_textured_mesh_with_pictures(finished_run):
         "before-after.png",
         "it3-validation.png",
         "it6-test.mp4",
+        "it6-test.html",
         "it6-export/mesh.glb",
         "it6-export/mesh.obj",
         "it6-export/mesh.html",
@@ -140,6 +141,7 @@ def test_a_mesh_file_is_painted_by_noising_and_denoising(finished_run, tmp_path)
     texture = torch.load(run / "ckpts" / "last.ckpt", weights_only=True)["state_dict"]["geometry.texture"]
     assert (texture != 0.5).any() and texture.mean(dim=(0, 1))[0] > 0.51
     manifest = json.loads((run / "save" / "manifest.json").read_text())
+    assert manifest["prior"]["name"] == "closed-form"
     # Two views, two denoising steps, six steps of the optimizer.
     assert manifest["denoiser_evaluations"] == 24
 
@@ -155,7 +157,7 @@ def test_a_checkpoint_of_the_first_stage_is_converted(tmp_path):
 
 def cropped(batch, step: int = 0, **config):
     settings = {"seed": 0, "prior_size": 16, "crop_probability": 1.0} | config
-    return TextureRefinementSystem._perhaps_cropped(SimpleNamespace(cfg=SimpleNamespace(**settings)), batch, step)
+    return TextureRefinementSystem.training_views(SimpleNamespace(cfg=SimpleNamespace(**settings)), batch, step)
 
 
 def test_steps_look_at_parts_where_the_prior_is_smaller_than_the_views():

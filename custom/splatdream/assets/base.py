@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, MutableMapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ Regularizer = Callable[[Mapping[str, Tensor]], Tensor]
 """A renderer's output to a loss."""
 
 
+@runtime_checkable
 class Refinement(Protocol):
     """What changes the number of an asset's parameters in the course of a run; its state goes into the checkpoint."""
 

@@ -107,5 +107,5 @@ def open_asset(path: str | Path) -> FinishedAsset:
         raise FileNotFoundError(f"there is no file {path}")
     opener = OPENERS.get(path.suffix.lower())
     if opener is None:
-        raise ValueError(f"{path} ends in '{path.suffix}'; an asset to view ends in {', '.join(OPENERS)}")
+        raise ValueError(f"{path} ends in '{path.suffix}'; an asset ends in {', '.join(OPENERS)}")
     return opener(path)

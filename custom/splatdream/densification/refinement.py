@@ -10,6 +10,7 @@ from ..cameras.batch import CameraBatch
 from ..cameras.random_streams import generator_for
 from ..gaussians.row_surgery import cloud_of
 from ..rendering.contributions import contributions
+from . import statistics
 from .controller import DensificationConfig, DensificationController
 
 
@@ -23,14 +24,14 @@ class CloudRefinement:
 
     def __init__(self, config: DensificationConfig, seed: int, params: MutableMapping[str, nn.Parameter]) -> None:
         self._controller = DensificationController(config)
-        self._statistics = self._controller.initialize_state()
+        self._statistics = statistics.DensificationState()
         self._seen_cameras: list[CameraBatch] = []
         self._seed = seed
         self._params = params
 
     def accumulate(self, step: int, rendered: Mapping[str, Tensor], batch: Mapping[str, Any]) -> None:
         width, height = int(batch["width"]), int(batch["height"])
-        self._controller.accumulate(self._statistics, rendered["means2d"].grad, rendered["radii"], width, height)
+        statistics.accumulate(self._statistics, rendered["means2d"].grad, rendered["radii"], width, height)
         if self._controller.is_collecting(step):
             self._seen_cameras.append(CameraBatch.from_batch(batch))
 

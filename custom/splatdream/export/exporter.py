@@ -11,14 +11,19 @@ from ..gaussians.screen_blur import with_screen_blur
 from ..gaussians.splat_file import write_splat
 from ..host import Exporter, ExporterOutput, register
 from .model_page import ViewerCamera
-from .viewer_page import write_viewer_html
-from .writing import check_formats, written_by
+from .viewer_page import gaussian_model
+from .writing import check_formats, write_page, written_by
 
-_FILES: dict[str, tuple[str, Callable[[Path, GaussianCloud], object]]] = {
+
+def _write_page(path: str | Path, cloud: GaussianCloud, title: str, camera: ViewerCamera) -> None:
+    write_page(path, gaussian_model(cloud), title, camera)
+
+
+_FILES: dict[str, tuple[str, Callable[..., object]]] = {
     "ply": ("cloud.ply", write_ply),
     "compressed_ply": ("cloud.compressed.ply", write_compressed_ply),
     "splat": ("cloud.splat", write_splat),
-    "html": ("viewer.html", write_viewer_html),
+    "html": ("viewer.html", _write_page),
 }
 """File name and writer by format."""
 

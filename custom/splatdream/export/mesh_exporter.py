@@ -3,14 +3,21 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 from ..host import Exporter, ExporterOutput, register
 from ..texture.finishing import finished
 from ..texture.mesh_files import write_glb, write_obj
-from .mesh_page import write_mesh_viewer_html
-from .writing import check_formats, written_by
+from ..texture.textured_mesh import TexturedMesh
+from .mesh_page import mesh_model
+from .writing import check_formats, write_page, written_by
 
-_WRITERS: dict[str, Callable[..., object]] = {"glb": write_glb, "obj": write_obj, "html": write_mesh_viewer_html}
+
+def _write_page(path: str | Path, textured: TexturedMesh, title: str) -> None:
+    write_page(path, mesh_model(textured), title)
+
+
+_WRITERS: dict[str, Callable[..., object]] = {"glb": write_glb, "obj": write_obj, "html": _write_page}
 """By format, which is the suffix, too."""
 
 
@@ -38,6 +45,6 @@ class MeshExporter(Exporter):
         textured = finished(self.geometry.textured_mesh().to("cpu"))
         outputs = []
         for name in self.cfg.formats:
-            page = {"mesh": textured, "title": self.cfg.title} if name == "html" else {"textured": textured}
-            outputs.append(written_by(f"{self.cfg.name}.{name}", partial(_WRITERS[name], **page)))
+            page = {"title": self.cfg.title} if name == "html" else {}
+            outputs.append(written_by(f"{self.cfg.name}.{name}", partial(_WRITERS[name], textured=textured, **page)))
         return outputs
