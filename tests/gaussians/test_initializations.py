@@ -22,8 +22,8 @@ def test_a_new_initialization_is_a_function_and_a_line_and_knows_the_prompt(monk
 
 
 def test_a_file_chooses_by_its_suffix(monkeypatch):
-    monkeypatch.setitem(initializations.INITIALIZATIONS, ".txt", lambda beginning: beginning.source)
-    assert initial_cloud(Beginning("somewhere/points.TXT")) == "somewhere/points.TXT"
+    monkeypatch.setitem(initializations.INITIALIZATIONS, ".txt", one_per_word)
+    assert len(initial_cloud(Beginning("somewhere/points.TXT", prompt="a cat"))) == 2
 
 
 def test_an_unknown_beginning_is_named_with_the_known_ones():

@@ -59,7 +59,9 @@ class RunRecord:
         images = self.look_round(view, elevations_deg).unflatten(0, (len(rows), NUM_AZIMUTHS))
         return self.write_table(name, images, rows)
 
-    def write_table(self, name: str, images: Float[Tensor, "R C H W 3"], rows: Sequence[str]) -> Float[Tensor, "H W 3"]:
+    def write_table(
+        self, name: str, images: Float[Tensor, "R C H W 3"], rows: Sequence[str]
+    ) -> Float[Tensor, "height width 3"]:
         """Rows of views from eight azimuths, with labels; returns the picture."""
         columns = [f"{360 * i // NUM_AZIMUTHS}" for i in range(NUM_AZIMUTHS)]
         sheet = contact_sheet(images, rows, columns)
