@@ -11,18 +11,19 @@ from ..cameras.random_streams import generator_for
 from ..gaussians.row_surgery import cloud_of
 from ..rendering.contributions import contributions
 from . import statistics
-from .controller import DensificationConfig, DensificationController
+from .controller import DensificationController
 
 
 class CloudRefinement:
     """`assets.base.Refinement` of Gaussians.
 
     Args:
+        config: as for the controller.
         params: a view of the raw parameters, which refining replaces.
         seed: of splits.
     """
 
-    def __init__(self, config: DensificationConfig, seed: int, params: MutableMapping[str, nn.Parameter]) -> None:
+    def __init__(self, config: Any, seed: int, params: MutableMapping[str, nn.Parameter]) -> None:
         self._controller = DensificationController(config)
         self._statistics = statistics.DensificationState()
         self._seen_cameras: list[CameraBatch] = []
