@@ -21,9 +21,10 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from splatdream.assets.gaussians import GaussianGeometry
 from splatdream.cameras.batch import orbit_cameras
 from splatdream.densification.controller import DensificationConfig, DensificationController
-from splatdream.gaussians.geometry import GaussianGeometry
+from splatdream.densification.statistics import DensificationState, accumulate
 from splatdream.gaussians.optimizer_groups import make_adam
 from splatdream.guidance.guidance import Guidance
 from splatdream.host import BaseObject, register
@@ -144,7 +145,7 @@ class Step:
         self.geometry = GaussianGeometry({"num_points": num_gaussians}).to(device)
         self.optimizer = make_adam(self.geometry.params(), self.geometry.learning_rates(0, 0))
         self.densification = DensificationController(DensificationConfig())
-        self.statistics = self.densification.initialize_state()
+        self.statistics = DensificationState()
         size = prior.image_size
         self.cameras = orbit_cameras([15.0] * 4, [0.0, 90.0, 180.0, 270.0], width=size, height=size).to(device)
         self.prompts = make_view_prompts("a cat")
@@ -168,7 +169,7 @@ class Step:
             guided["loss_sds"].backward()
         with stage("densification"):
             size = self.cameras.width
-            self.densification.accumulate(self.statistics, seen.means2d.grad, seen.radii, size, size)
+            accumulate(self.statistics, seen.means2d.grad, seen.radii, size, size)
         with stage("optimizer"):
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)

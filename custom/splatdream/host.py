@@ -70,6 +70,7 @@ else:
     from .embedded_host.registry import find, register
     from .embedded_host.schedules import C
     from .embedded_host.system import BaseLift3DSystem, BaseSystem
+    from .embedded_host.system import newest_path as find_last_path
 
 __all__ = [
     "HOST",
@@ -87,6 +88,7 @@ __all__ = [
     "Updateable",
     "config_to_primitive",
     "find",
+    "find_last_path",
     "info",
     "load_module_weights",
     "parse_optimizer",

@@ -24,12 +24,13 @@ MAY_IMPORT = {
     "rendering": {"cameras", "gaussians", "fields"},
     "priors": {"prompts", "cameras", "toybox"},
     "guidance": {"priors", "prompts", "cameras", "toybox"},
-    "densification": {"gaussians", "cameras"},
+    "densification": {"gaussians", "cameras", "rendering"},
+    "assets": {"cameras", "gaussians", "losses", "densification", "rendering", "meshing", "texture", "export"},
     "meshing": {"gaussians", "fields"},
     "texture": {"meshing", "cameras", "gaussians", "rendering"},
     "export": {"gaussians", "meshing", "texture"},
     "evaluation": {"rendering", "priors", "toybox", "cameras", "gaussians", "meshing", "texture"},
-    "viewer": {"export", "rendering", "gaussians", "cameras", "texture"},
+    "viewer": {"assets", "export"},
 }
 # Who needs files whole or a look at the memory may ask for it.
 for _allowed in MAY_IMPORT.values():

@@ -6,6 +6,7 @@ import pytest
 import torch
 from splatdream.cameras.batch import CameraBatch, orbit_cameras
 from splatdream.densification.controller import DensificationConfig, DensificationController
+from splatdream.densification.statistics import DensificationState, accumulate
 from splatdream.gaussians.cloud import GaussianCloud
 from splatdream.gaussians.initialization import ball
 from splatdream.gaussians.optimizer_groups import make_adam
@@ -35,9 +36,9 @@ def trained(num_points: int = 6) -> tuple[dict[str, nn.Parameter], torch.optim.A
 
 def with_gradients(subject: DensificationController, norms: list[float], radius_px: int = 1):
     """A state in which the Gaussians have these mean gradient norms, per NDC unit."""
-    state = subject.initialize_state()
+    state = DensificationState()
     grad = torch.tensor([[[norm, 0.0] for norm in norms]])
-    subject.accumulate(state, grad, torch.full((1, len(norms), 2), radius_px, dtype=torch.int32), 2, 2)
+    accumulate(state, grad, torch.full((1, len(norms), 2), radius_px, dtype=torch.int32), 2, 2)
     return state
 
 
@@ -151,7 +152,7 @@ def test_an_opacity_reset_caps_opacities_and_clears_their_moments_only(generator
 def test_a_refinement_without_views_only_prunes(generator):
     params, optimizer = trained(3)
     subject = controller(max_screen_fraction=0.1)
-    report = subject.refine(2, params, optimizer, subject.initialize_state(), generator, never)
+    report = subject.refine(2, params, optimizer, DensificationState(), generator, never)
     assert report.num_gaussians == 3
 
 
@@ -161,7 +162,7 @@ def test_a_cloud_that_would_vanish_is_an_error(generator):
         params["opacity_logits"].fill_(-20)
     subject = controller()
     with pytest.raises(RuntimeError, match="all 3 Gaussians are to be pruned at step 2"):
-        subject.refine(2, params, optimizer, subject.initialize_state(), generator, never)
+        subject.refine(2, params, optimizer, DensificationState(), generator, never)
     assert len(params["means"]) == 3
 
 
@@ -203,7 +204,7 @@ def photometric_step(params, optimizer, subject, state, target: torch.Tensor, az
     )
     optimizer.zero_grad()
     (rgb - target).square().mean().backward()
-    subject.accumulate(state, info["means2d"].grad, info["radii"], 32, 32)
+    accumulate(state, info["means2d"].grad, info["radii"], 32, 32)
     optimizer.step()
 
 
@@ -230,7 +231,7 @@ def test_rows_grow_where_the_gradient_is():
         )
     target[:, :, 22:] += torch.linspace(0, 1, 32)[None, :, None, None]
     subject = controller(gradient_threshold=1e-3)
-    state = subject.initialize_state()
+    state = DensificationState()
     photometric_step(params, optimizer, subject, state, target, azimuth_deg=0.0)
     report = subject.refine(2, params, optimizer, state, torch.Generator().manual_seed(0), never)
     assert report.num_cloned > 0
@@ -248,13 +249,13 @@ def test_a_resumed_run_refines_like_the_uninterrupted_one():
 
     subject = controller(refine_every=3, gradient_threshold=1e-3, split_scale=0.05)
     params, optimizer = trained(6)
-    state = subject.initialize_state()
+    state = DensificationState()
     run(params, optimizer, state, subject, range(1, 5))
     saved = copy.deepcopy((cloud_of(params).detach(), optimizer.state_dict(), state.state_dict()))
     run(params, optimizer, state, subject, range(5, 9))
 
     resumed = {name: nn.Parameter(tensor) for name, tensor in saved[0].tensors().items()}
-    resumed_optimizer, resumed_state = make_adam(resumed, RATES), subject.initialize_state()
+    resumed_optimizer, resumed_state = make_adam(resumed, RATES), DensificationState()
     resumed_optimizer.load_state_dict(saved[1])
     resumed_state.load_state_dict(saved[2])
     run(resumed, resumed_optimizer, resumed_state, subject, range(5, 9))

@@ -2,26 +2,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from splatdream.assets.gaussians import GaussianGeometry
 from splatdream.cameras.batch import orbit_cameras
+from splatdream.cameras.pixel_size import pixel_size
 from splatdream.export.exporter import GaussianExporter
-from splatdream.export.saving import GaussianSaverMixin
-from splatdream.gaussians.geometry import GaussianGeometry
 from splatdream.gaussians.initialization import from_points
 from splatdream.gaussians.ply import read_ply
+from splatdream.gaussians.screen_blur import with_screen_blur
 from splatdream.gaussians.splat_file import read_splat
 from splatdream.host import BaseBackground, BaseMaterial, find
-from splatdream.meshing.screen_blur import pixel_size, with_screen_blur
 from splatdream.rendering.render import render
-
-
-class System(GaussianSaverMixin):
-    """As much of a system as saving needs."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-
-    def get_save_path(self, filename: str) -> str:
-        return str(self.folder / filename)
 
 
 @pytest.fixture
@@ -38,44 +28,45 @@ def _exporter(geometry: GaussianGeometry, **config) -> GaussianExporter:
     return find("splatdream-exporter")(config, **parts)
 
 
+def written(folder: Path, geometry: GaussianGeometry, **config) -> dict[str, Path]:
+    """The files of an export by name."""
+    for output in _exporter(geometry, **config)():
+        output.params["write"](folder / output.save_name)
+    return {path.name: path for path in folder.iterdir()}
+
+
 def test_every_format_is_a_file_that_its_reader_opens(tmp_path, geometry):
-    system = System(tmp_path)
-    outputs = _exporter(geometry, formats=["ply", "compressed_ply", "splat", "html"], title="an orange cat")()
-    paths = [Path(getattr(system, f"save_{output.save_type}")(output.save_name, **output.params)) for output in outputs]
-    assert sorted(tmp_path.iterdir()) == sorted(paths)
-    ply, compressed_ply, splat, page = paths
+    formats = ["ply", "compressed_ply", "splat", "html"]
+    files = written(tmp_path, geometry, formats=formats, title="an orange cat")
+    assert set(files) == {"cloud.ply", "cloud.compressed.ply", "cloud.splat", "viewer.html"}
     for name, tensor in geometry.cloud().tensors().items():
-        assert torch.equal(getattr(read_ply(ply), name), tensor.detach()), name
-    assert len(read_ply(compressed_ply)) == len(read_splat(splat)) == 20
-    assert compressed_ply.stat().st_size < ply.stat().st_size
-    assert "an orange cat" in page.read_text()
+        assert torch.equal(getattr(read_ply(files["cloud.ply"]), name), tensor.detach()), name
+    assert len(read_ply(files["cloud.compressed.ply"])) == len(read_splat(files["cloud.splat"])) == 20
+    assert files["cloud.compressed.ply"].stat().st_size < files["cloud.ply"].stat().st_size
+    assert "an orange cat" in files["viewer.html"].read_text()
 
 
 def test_the_default_is_a_ply_a_splat_and_a_page(geometry):
-    names = [output.save_name for output in _exporter(geometry)()]
-    assert names == ["cloud.ply", "cloud.splat", "viewer.html"]
+    outputs = _exporter(geometry)()
+    assert [output.save_name for output in outputs] == ["cloud.ply", "cloud.splat", "viewer.html"]
+    assert {output.save_type for output in outputs} == {"asset"}
 
 
-def test_the_page_starts_where_the_configuration_says(geometry):
-    (output,) = _exporter(geometry, formats=["html"], camera_distance=4.0, camera_elevation_deg=-10.0)()
-    assert (output.params["camera"].distance, output.params["camera"].elevation_deg) == (4.0, -10.0)
+def test_the_page_starts_where_the_configuration_says(tmp_path, geometry):
+    files = written(tmp_path, geometry, formats=["html"], camera_distance=4.0, camera_elevation_deg=-10.0)
+    page = files["viewer.html"].read_text()
+    assert '"distance": 4.0' in page and '"elevation_deg": -10.0' in page
 
 
-def test_the_blur_of_training_becomes_part_of_what_is_looked_at_and_not_of_the_ply(geometry):
-    formats = ["ply", "compressed_ply", "splat", "html"]
+def test_the_blur_of_training_becomes_part_of_what_is_looked_at_and_not_of_the_ply(tmp_path, geometry):
+    geometry.view_pixel = 0.2
     cloud = geometry.cloud().detach()
-    clouds = {
-        output.save_name: output.params["cloud"] for output in _exporter(geometry, formats=formats, trained_pixel=0.2)()
-    }
-    blurred = (cloud.scales.square() + 0.3 * 0.2**2).sqrt()
-    assert torch.equal(clouds.pop("cloud.ply").log_scales, cloud.log_scales)
-    for name, written in clouds.items():
-        torch.testing.assert_close(written.scales, blurred, msg=name)
-        assert torch.equal(written.means, cloud.means) and torch.equal(written.opacity_logits, cloud.opacity_logits)
-    for output in _exporter(geometry, formats=formats)():
-        assert torch.equal(output.params["cloud"].log_scales, cloud.log_scales), output.save_name
-    (ply,) = _exporter(geometry, formats=["ply"], trained_pixel=0.2, blurred_formats=["ply"])()
-    torch.testing.assert_close(ply.params["cloud"].scales, blurred)
+    blurred = (cloud.scales.square() + 0.3 * 0.2**2).sqrt().sort(dim=0).values
+    files = written(tmp_path, geometry, formats=["ply", "splat"])
+    assert torch.equal(read_ply(files["cloud.ply"]).log_scales, cloud.log_scales)
+    torch.testing.assert_close(read_splat(files["cloud.splat"]).scales.sort(dim=0).values, blurred)
+    files = written(tmp_path, geometry, formats=["ply"], blurred_formats=["ply"])
+    torch.testing.assert_close(read_ply(files["cloud.ply"]).scales.sort(dim=0).values, blurred)
     # What is trained on does not move.
     assert torch.equal(geometry.cloud().log_scales, cloud.log_scales)
 

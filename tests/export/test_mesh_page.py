@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 from splatdream.cameras.batch import orbit_cameras
-from splatdream.export.mesh_page import mesh_model, mesh_viewer_html, write_mesh_viewer_html
+from splatdream.export.mesh_page import mesh_model
 from splatdream.export.model_page import page_html
-from splatdream.export.viewer_page import gaussian_model, viewer_html
+from splatdream.export.viewer_page import gaussian_model
+from splatdream.export.writing import write_page
 from splatdream.gaussians.initialization import from_points
 
 pytest.importorskip("embreex")
@@ -39,7 +40,7 @@ def _cloud():
 def test_the_page_shows_what_our_rasterizer_renders(browser, tmp_path, azimuth, elevation):
     textured = colored_cube()
     page = tmp_path / "page.html"
-    write_mesh_viewer_html(page, textured, "a test")
+    write_page(page, mesh_model(textured), "a test")
     browser.open(f"{page.as_uri()}#azimuth={azimuth}&elevation={elevation}&background=black&plain", WIDTH, HEIGHT)
     shown, expected = browser.screenshot(), _rendered(textured, azimuth, elevation, 0.0)
     # 8 bits alone would give 59 dB; a pixel of outline that falls on another side costs most.
@@ -58,7 +59,7 @@ def test_every_code_value_of_the_texture_reaches_the_screen(browser, tmp_path):
         textured = colored_cube()
         textured = textured.with_texture(torch.full((4, 4, 3), value / 255))
         page = tmp_path / f"page{value}.html"
-        write_mesh_viewer_html(page, textured, "a test")
+        write_page(page, mesh_model(textured), "a test")
         browser.open(f"{page.as_uri()}#plain", WIDTH, HEIGHT)
         middle = browser.screenshot()[HEIGHT // 2, WIDTH // 2]
         np.testing.assert_array_equal(np.round(255 * middle), value)
@@ -70,8 +71,8 @@ def test_one_page_switches_between_gaussians_and_mesh(browser, tmp_path):
     page = tmp_path / "page.html"
     page.write_text(page_html([gaussian_model(cloud), mesh_model(textured)], "both"))
     mesh_only, cloud_only = tmp_path / "mesh.html", tmp_path / "cloud.html"
-    write_mesh_viewer_html(mesh_only, textured, "mesh")
-    cloud_only.write_text(viewer_html(cloud, "cloud"))
+    write_page(mesh_only, mesh_model(textured), "mesh")
+    write_page(cloud_only, gaussian_model(cloud), "cloud")
     alone = []
     for path in (cloud_only, mesh_only):
         browser.open(f"{path.as_uri()}#plain", WIDTH, HEIGHT)
@@ -94,8 +95,8 @@ def test_one_page_switches_between_gaussians_and_mesh(browser, tmp_path):
 def test_the_shape_is_shown_in_gray_on_request_and_where_there_is_no_texture(browser, tmp_path):
     textured = colored_cube()
     bare, painted = tmp_path / "bare.html", tmp_path / "painted.html"
-    write_mesh_viewer_html(bare, textured.mesh, "bare")
-    write_mesh_viewer_html(painted, textured, "painted")
+    write_page(bare, mesh_model(textured.mesh), "bare")
+    write_page(painted, mesh_model(textured), "painted")
     browser.open(f"{bare.as_uri()}#plain&azimuth=30", WIDTH, HEIGHT)
     gray = browser.screenshot()
     assert browser.evaluate("document.getElementById('shape').hidden")
@@ -113,7 +114,7 @@ def test_the_shape_is_shown_in_gray_on_request_and_where_there_is_no_texture(bro
 @pytest.mark.browser
 def test_a_lost_graphics_context_brings_the_mesh_back(browser, tmp_path):
     page = tmp_path / "page.html"
-    write_mesh_viewer_html(page, colored_cube(), "a test")
+    write_page(page, mesh_model(colored_cube()), "a test")
     browser.open(f"{page.as_uri()}#plain", WIDTH, HEIGHT)
     first = browser.screenshot()
     browser.lose_context()
@@ -123,7 +124,7 @@ def test_a_lost_graphics_context_brings_the_mesh_back(browser, tmp_path):
 @pytest.mark.browser
 def test_a_page_that_was_cut_off_says_so(browser, tmp_path):
     page = tmp_path / "page.html"
-    html = mesh_viewer_html(colored_cube(), "a test")
+    html = page_html([mesh_model(colored_cube())], "a test")
     page.write_text(re.sub(r'(id="data-0-texture" type="text/plain">)[^<]{40}', r"\1", html))
     browser.open(page.as_uri(), WIDTH, HEIGHT)
     assert browser.evaluate("document.documentElement.dataset.state") == "error"
@@ -131,7 +132,7 @@ def test_a_page_that_was_cut_off_says_so(browser, tmp_path):
 
 
 def test_the_page_asks_for_nothing_outside_and_carries_what_it_shows_only():
-    page = mesh_viewer_html(colored_cube(), "a <cube>")
+    page = page_html([mesh_model(colored_cube())], "a <cube>")
     assert '<h1 class="panel">a &lt;cube&gt;</h1>' in page
     assert "12 faces, 96 \u00d7 96 texture" in page
     assert "{{" not in page
@@ -143,7 +144,7 @@ def test_the_page_asks_for_nothing_outside_and_carries_what_it_shows_only():
 def test_a_broken_mesh_is_refused_and_nothing_is_written(tmp_path):
     textured = colored_cube()
     with pytest.raises(ValueError, match="not finite"):
-        write_mesh_viewer_html(tmp_path / "page.html", textured.with_texture(textured.texture * torch.nan), "x")
+        write_page(tmp_path / "page.html", mesh_model(textured.with_texture(textured.texture * torch.nan)), "x")
     with pytest.raises(ValueError, match="at least one model"):
         page_html([], "x")
     assert not list(tmp_path.iterdir())

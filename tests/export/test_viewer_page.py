@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 import torch
 from splatdream.cameras.batch import orbit_cameras
-from splatdream.export.viewer_page import viewer_html, write_viewer_html
+from splatdream.export.model_page import page_html
+from splatdream.export.viewer_page import gaussian_model
+from splatdream.export.writing import write_page
 from splatdream.gaussians.cloud import GaussianCloud
 from splatdream.gaussians.spherical_harmonics import rgb_to_sh0
 from splatdream.rendering.reference import rasterization
@@ -52,7 +54,7 @@ def _psnr(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _open(browser, path, cloud: GaussianCloud, view: str) -> np.ndarray:
-    write_viewer_html(path, cloud, "a test")
+    write_page(path, gaussian_model(cloud), "a test")
     browser.open(f"{path.as_uri()}#{view}&plain", width=200, height=160)
     return browser.screenshot()
 
@@ -104,7 +106,7 @@ def test_dragging_turns_the_object_with_the_pointer(browser, tmp_path):
 def test_wheel_keys_and_buttons_zoom_turn_and_reset(browser, tmp_path):
     cloud = _random_cloud(100, 0)
     page = tmp_path / "page.html"
-    write_viewer_html(page, cloud, "a test")
+    write_page(page, gaussian_model(cloud), "a test")
     browser.open(f"{page.as_uri()}#background=black", width=400, height=320)
     first = browser.screenshot()
     browser.call("Input.dispatchMouseEvent", type="mouseWheel", x=200, y=160, deltaX=0, deltaY=-200)
@@ -138,7 +140,7 @@ def test_an_empty_cloud_is_a_page_without_errors(browser, tmp_path):
 @pytest.mark.browser
 def test_any_title_is_text(browser, tmp_path):
     title = 'a "cat" </title></script><img src=x onerror=alert(1)> {{scene}} &amp;'
-    write_viewer_html(tmp_path / "page.html", _random_cloud(3, 0), title)
+    write_page(tmp_path / "page.html", gaussian_model(_random_cloud(3, 0)), title)
     browser.open((tmp_path / "page.html").as_uri(), width=200, height=160)
     assert browser.evaluate("document.title") == title
     assert browser.evaluate("document.querySelector('h1').textContent") == title
@@ -147,7 +149,7 @@ def test_any_title_is_text(browser, tmp_path):
 
 
 def test_the_page_names_its_prompt_and_count_and_asks_for_nothing_outside():
-    page = viewer_html(_random_cloud(1234, 0), "an orange cat")
+    page = page_html([gaussian_model(_random_cloud(1234, 0))], "an orange cat")
     assert '<h1 class="panel">an orange cat</h1>' in page
     assert "1,234 Gaussians" in page
     assert "{{" not in page
@@ -157,12 +159,12 @@ def test_the_page_names_its_prompt_and_count_and_asks_for_nothing_outside():
 
 def test_the_page_is_small_beside_its_rows():
     # 32 bytes a Gaussian at degree 0, 96 at degree 3, in base64.
-    empty = len(viewer_html(_random_cloud(0, 0), "x"))
+    empty = len(page_html([gaussian_model(_random_cloud(0, 0))], "x"))
     assert empty < 40_000
     opaque = _balls([[0.0, 0.0, 0.0]] * 3000, [[0.5, 0.5, 0.5]] * 3000)
-    assert abs(len(viewer_html(opaque, "x")) - empty - 3000 * 32 * 4 / 3) < 50
+    assert abs(len(page_html([gaussian_model(opaque)], "x")) - empty - 3000 * 32 * 4 / 3) < 50
     opaque.shN = torch.zeros(3000, 15, 3)
-    assert abs(len(viewer_html(opaque, "x")) - empty - 3000 * 96 * 4 / 3) < 50
+    assert abs(len(page_html([gaussian_model(opaque)], "x")) - empty - 3000 * 96 * 4 / 3) < 50
 
 
 def test_every_element_of_the_page_is_closed():
@@ -179,7 +181,7 @@ def test_every_element_of_the_page_is_closed():
             assert self.open_tags.pop() == tag
 
     parser = Parser()
-    parser.feed(viewer_html(_random_cloud(5, 3), "x"))
+    parser.feed(page_html([gaussian_model(_random_cloud(5, 3))], "x"))
     parser.close()
     assert parser.open_tags == []
 
@@ -188,4 +190,4 @@ def test_a_cloud_with_nan_is_an_error_that_counts():
     cloud = _random_cloud(5, 0)
     cloud.means[2, 1] = torch.nan
     with pytest.raises(ValueError, match="1 values that are not finite"):
-        viewer_html(cloud, "x")
+        page_html([gaussian_model(cloud)], "x")

@@ -5,14 +5,15 @@ import math
 import pytest
 import torch
 from analytic import box_cloud, sphere_cloud
+from splatdream.cameras.pixel_size import pixel_size
 from splatdream.gaussians.cloud import GaussianCloud
 from splatdream.gaussians.initialization import from_points
+from splatdream.gaussians.screen_blur import with_screen_blur
 from splatdream.meshing import density_grid, gaussian_sums
 from splatdream.meshing.density_grid import covariances, dense_grid, density_slabs, enclosing_grid
 from splatdream.meshing.gaussian_sums import GaussianBumps, sum_on_grid
 from splatdream.meshing.marching_cubes import isosurface
 from splatdream.meshing.mesh import unique_edges
-from splatdream.meshing.screen_blur import pixel_size, with_screen_blur
 from splatdream.meshing.threshold import automatic_threshold, orthographic_alphas
 
 

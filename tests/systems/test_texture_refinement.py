@@ -10,6 +10,7 @@ import torch
 pytest.importorskip("embreex")
 pytest.importorskip("xatlas")
 
+from splatdream.assets.textured_mesh import TexturedMeshGeometry
 from splatdream.cameras.batch import orbit_cameras
 from splatdream.evaluation.mesh_quality import evaluate_mesh
 from splatdream.gaussians.initialization import from_points
@@ -17,7 +18,6 @@ from splatdream.gaussians.ply import write_ply
 from splatdream.meshing.extraction import ExtractionOptions
 from splatdream.startup.launching import main
 from splatdream.systems.texture_refinement import TextureRefinementSystem
-from splatdream.texture.geometry import TexturedMeshGeometry
 from splatdream.texture.mesh_files import read_mesh
 from splatdream.texture.mesh_from_cloud import BakingOptions, mesh_from_cloud
 from splatdream.toybox.objects import build_scene
@@ -84,6 +84,7 @@ def test_a_ply_becomes_a_refined_textured_mesh_with_pictures(finished_run):
         "before-after.png",
         "it3-validation.png",
         "it6-test.mp4",
+        "it6-test.html",
         "it6-export/mesh.glb",
         "it6-export/mesh.obj",
         "it6-export/mesh.html",
@@ -140,6 +141,7 @@ def test_a_mesh_file_is_painted_by_noising_and_denoising(finished_run, tmp_path)
     texture = torch.load(run / "ckpts" / "last.ckpt", weights_only=True)["state_dict"]["geometry.texture"]
     assert (texture != 0.5).any() and texture.mean(dim=(0, 1))[0] > 0.51
     manifest = json.loads((run / "save" / "manifest.json").read_text())
+    assert manifest["prior"]["name"] == "closed-form"
     # Two views, two denoising steps, six steps of the optimizer.
     assert manifest["denoiser_evaluations"] == 24
     assert manifest["prior"]["name"] == "ClosedFormPrior"
@@ -156,7 +158,7 @@ def test_a_checkpoint_of_the_first_stage_is_converted(tmp_path):
 
 def cropped(batch, step: int = 0, **config):
     settings = {"seed": 0, "prior_size": 16, "crop_probability": 1.0} | config
-    return TextureRefinementSystem._perhaps_cropped(SimpleNamespace(cfg=SimpleNamespace(**settings)), batch, step)
+    return TextureRefinementSystem.training_views(SimpleNamespace(cfg=SimpleNamespace(**settings)), batch, step)
 
 
 def test_steps_look_at_parts_where_the_prior_is_smaller_than_the_views():

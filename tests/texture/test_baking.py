@@ -4,15 +4,14 @@ import pytest
 import torch
 from analytic import cube, scaled, sphere_cloud, together
 from splatdream.cameras.batch import orbit_cameras
+from splatdream.losses.regularizers import total_variation_in_charts
 from splatdream.meshing.extraction import ExtractionOptions, extract_mesh
 from splatdream.meshing.mesh import Mesh
 from splatdream.texture.baking import Photographs, bake, project
-from splatdream.texture.inpainting import inpaint
+from splatdream.texture.finishing import fill_between_charts, inpaint
 from splatdream.texture.mesh_rendering import paint, rasterize
-from splatdream.texture.padding import fill_between_charts
 from splatdream.texture.ray_casting import ray_caster
 from splatdream.texture.seams import close_seams, find_seams, measure_seams
-from splatdream.texture.smoothness import total_variation
 from splatdream.texture.texels import map_texels
 from splatdream.texture.textured_mesh import UvLayout, sample_texture
 from splatdream.texture.unwrap import MAX_FACES, unwrap
@@ -169,11 +168,11 @@ def test_total_variation_counts_neighbors_within_charts_only():
     ramp = torch.arange(6.0)[None, :, None].expand(4, 6, 1) * 0.1
     everything = torch.ones(4, 6, dtype=torch.bool)
     # 20 steps of 0.1 along the rows, 18 of 0 along the columns.
-    assert total_variation(ramp, everything).item() == pytest.approx(20 * 0.01 / 38, rel=1e-4)
+    assert total_variation_in_charts(ramp, everything).item() == pytest.approx(20 * 0.01 / 38, rel=1e-4)
     jump = torch.cat([torch.zeros(4, 3, 1), torch.ones(4, 3, 1)], dim=1)
     apart = everything.clone()
     apart[:, 2] = False
-    assert total_variation(jump, apart).item() == 0.0
+    assert total_variation_in_charts(jump, apart).item() == 0.0
 
 
 def test_surrounding_cameras_have_all_of_the_mesh_in_view(ball):

@@ -2,16 +2,16 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from splatdream.assets.gaussians import GaussianGeometry
 from splatdream.gaussians.cloud import GaussianCloud
 from splatdream.gaussians.ply import write_ply
 from splatdream.gaussians.spherical_harmonics import rgb_to_sh0
-from splatdream.gaussians.splat_file import write_splat
 from splatdream.viewer.live_view import LiveView
-from splatdream.viewer.serve import read_asset, view_asset
 
 
 def _cloud(count: int = 3) -> GaussianCloud:
@@ -24,6 +24,10 @@ def _cloud(count: int = 3) -> GaussianCloud:
         sh0=rgb_to_sh0(torch.tensor([1.0, 0.5, 0.0])).repeat(count, 1)[:, None],
         shN=torch.zeros(count, 0, 3),
     )
+
+
+def _asset(count: int = 3) -> GaussianGeometry:
+    return GaussianGeometry.create_from(SimpleNamespace(cloud=lambda: _cloud(count)), {})
 
 
 def _splats(view: LiveView):
@@ -46,7 +50,7 @@ def test_the_page_is_served_on_loopback(view):
 
 
 def test_an_update_sends_centers_covariances_colors_and_opacities(view):
-    assert view.update(_cloud(), status="step 10")
+    assert view.update(_asset().draw, status="step 10")
     handle = _splats(view)
     np.testing.assert_allclose(handle.centers, np.arange(9.0).reshape(3, 3))
     # Turned by 90 degrees about z, variances 0.1^2 and 0.2^2 change places.
@@ -57,7 +61,7 @@ def test_an_update_sends_centers_covariances_colors_and_opacities(view):
 
 def test_the_number_of_gaussians_may_change(view):
     for count in (3, 7, 2):
-        view.update(_cloud(count))
+        view.update(_asset(count).draw)
         assert len(_splats(view).centers) == count
 
 
@@ -68,7 +72,7 @@ def test_updates_that_come_too_soon_are_skipped():
     try:
         sent = []
         for now in (0.0, 0.2, 0.49, 0.5, 0.9, 1.1):  # noqa: B007 - the clock reads it
-            sent.append(view.update(_cloud()))
+            sent.append(view.update(_asset().draw))
         assert sent == [True, False, False, True, False, True]
     finally:
         view.close()
@@ -88,18 +92,7 @@ def test_without_viser_the_error_says_what_to_install(monkeypatch):
         LiveView()
 
 
-def test_a_saved_asset_is_shown(tmp_path):
-    pytest.importorskip("viser")
-    write_ply(tmp_path / "asset.ply", _cloud(5))
-    view = view_asset(tmp_path / "asset.ply", port=18080)
-    try:
-        assert len(_splats(view).centers) == 5
-    finally:
-        view.close()
-
-
 def test_serving_prints_the_address_and_ends_with_ctrl_c(tmp_path):
-    pytest.importorskip("viser")
     write_ply(tmp_path / "asset.ply", _cloud(5))
     script = f"from splatdream.viewer.serve import serve_asset; serve_asset({str(tmp_path / 'asset.ply')!r}, 18080)"
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
@@ -112,21 +105,3 @@ def test_serving_prints_the_address_and_ends_with_ctrl_c(tmp_path):
     finally:
         process.kill()
         process.wait()
-
-
-def test_plain_ply_and_splat_are_told_apart_by_their_suffix(tmp_path):
-    write_ply(tmp_path / "asset.PLY", _cloud(5))
-    write_splat(tmp_path / "asset.splat", _cloud(4))
-    assert len(read_asset(tmp_path / "asset.PLY")) == 5
-    assert len(read_asset(tmp_path / "asset.splat")) == 4
-
-
-def test_what_is_not_an_asset_is_one_sentence(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"there is no file .*nothing\.ply"):
-        read_asset(tmp_path / "nothing.ply")
-    (tmp_path / "asset.png").write_text("")
-    with pytest.raises(ValueError, match=r"ends in '\.png'; an asset to view ends in \.splat, \.glb"):
-        read_asset(tmp_path / "asset.png")
-    (tmp_path / "asset.obj").write_text("")
-    with pytest.raises(ValueError, match=r"asset\.obj"):
-        read_asset(tmp_path / "asset.obj")

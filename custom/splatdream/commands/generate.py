@@ -77,10 +77,14 @@ def generate(
 
 
 def _trained_pixel(trial: Path) -> float:
-    """What the second stage took the Gaussians' blur for, world units."""
+    """World units a pixel in the training of the Gaussians that a second stage started from."""
     from omegaconf import OmegaConf
 
-    return float(OmegaConf.load(trial / "configs" / "parsed.yaml").system.geometry.get("trained_pixel", 0.0))
+    from ..assets.lineage import source_pixel
+    from ..startup.registration import register_all
+
+    register_all()
+    return source_pixel(OmegaConf.load(trial / "configs" / "parsed.yaml").system.geometry_convert_from)
 
 
 def _page(cloud: Path, glb: Path, prompt: str, trained_pixel: float) -> str:
@@ -89,7 +93,7 @@ def _page(cloud: Path, glb: Path, prompt: str, trained_pixel: float) -> str:
     from ..export.model_page import page_html
     from ..export.viewer_page import gaussian_model
     from ..gaussians.ply import read_ply
-    from ..meshing.screen_blur import with_screen_blur
+    from ..gaussians.screen_blur import with_screen_blur
     from ..texture.mesh_files import read_mesh
 
     mesh, textured = read_mesh(glb)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from ..gaussians.composition import cat, select
 from ..gaussians.row_surgery import append_rows, assign_rows, cloud_of, replace_tensor, select_rows
-from . import operations, statistics
+from . import operations
 from .criteria import is_among_largest, is_large, is_large_on_screen, is_transparent, is_under_reconstructed
 from .statistics import DensificationState
 
@@ -68,8 +68,8 @@ class RefinementReport:
 class DensificationController:
     """Decides when; the statistics, criteria and operations decide where and how.
 
-    A step is: backward of the distillation term, `accumulate`, backward of the regularizers, optimizer step, and only
-    then, if `is_due`, `refine`. The state belongs to the caller, who keeps it in the checkpoint.
+    A step is: backward of the distillation term, `statistics.accumulate`, backward of the regularizers, optimizer step,
+    and only then, if `is_due`, `refine`. The state belongs to the caller, who keeps it in the checkpoint.
 
     Args:
         config: a `DensificationConfig`, or an omegaconf node of one.
@@ -94,20 +94,6 @@ class DensificationController:
                 f"densification.opacity_reset_to {config.opacity_reset_to} must lie between min_opacity "
                 f"{config.min_opacity} and 1, or a reset would have everything pruned"
             )
-
-    def initialize_state(self) -> DensificationState:
-        return DensificationState()
-
-    def accumulate(
-        self,
-        state: DensificationState,
-        means2d_grad: Float[Tensor, "C N 2"],
-        radii: Int[Tensor, "C N 2"] | Float[Tensor, "C N 2"],
-        width: int,
-        height: int,
-    ) -> None:
-        """Remember the views of one step; see `statistics.accumulate` for units."""
-        statistics.accumulate(state, means2d_grad, radii, width, height)
 
     def is_collecting(self, step: int) -> bool:
         """True while statistics and cameras of this step can still matter to a refinement."""

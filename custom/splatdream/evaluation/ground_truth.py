@@ -14,13 +14,11 @@ from torch import Tensor
 
 from ..cameras.batch import CameraBatch, orbit_cameras
 from ..cameras.conventions import wrap_degrees
-from ..toybox.mesh import sample_outer_surface
 from ..toybox.objects import build_scene
 from ..toybox.ray_tracer import composite, trace
 from ..toybox.scene import Scene
 from ..toybox.vocabulary import parse_caption
 from .image_metrics import psnr, silhouette_iou, ssim
-from .point_distance import chamfer_distance
 from .yaw_map import YawMap, yaw_map
 
 RenderFunction = Callable[[CameraBatch], tuple[Float[Tensor, "B H W 3"], Float[Tensor, "B H W 1"]]]
@@ -32,7 +30,6 @@ _YAW_MAP_ELEVATION_DEG = (-10.0, 15.0, 45.0, 75.0)
 _YAW_MAP_ROW = 1
 _NUM_YAW_VIEWS = 24
 _SEARCH_STEPS_DEG = (15.0, 5.0, 1.0)
-_NUM_SURFACE_POINTS = 4000
 
 
 @dataclass(frozen=True)
@@ -57,9 +54,6 @@ class GroundTruthReport:
     turn_deg: float
     """The true azimuth that the result shows at azimuth 0, in [-180, 180)."""
     yaw_map: YawMap
-    chamfer_raw: float | None
-    """World units; None without surface points. Objects have a radius of 0.95."""
-    chamfer_turned: float | None
 
     @property
     def label(self) -> str:
@@ -84,7 +78,6 @@ def evaluate_against_toybox(
     distance: float = 2.5,
     fovy_deg: float = 49.1,
     size: int = 64,
-    surface_points: Float[Tensor, "N 3"] | None = None,
 ) -> GroundTruthReport:
     """Compare a result with the captioned object.
 
@@ -94,7 +87,6 @@ def evaluate_against_toybox(
     Args:
         render_function: renders the result.
         caption: as for the toybox's prompts; a view word is ignored.
-        surface_points: points on the result's surface, for the Chamfer distance to 4000 points on the object's.
 
     Raises:
         ValueError: the caption is not the toybox's.
@@ -107,21 +99,12 @@ def evaluate_against_toybox(
     ring = _ring(_YAW_MAP_ELEVATION_DEG[_YAW_MAP_ROW], distance, fovy_deg, size)
     truth = torch.stack([_on_white(scene, _ring(e, distance, fovy_deg, size)) for e in _YAW_MAP_ELEVATION_DEG])
     sides = render_function(ring)[0].float().cpu()
-    chamfer_raw = chamfer_turned = None
-    if surface_points is not None:
-        points = surface_points.float().cpu()
-        true_points = sample_outer_surface(scene, _NUM_SURFACE_POINTS, np.random.default_rng(0))
-        true_points = torch.from_numpy(true_points).float()
-        chamfer_raw = chamfer_distance(points, true_points)
-        chamfer_turned = chamfer_distance(_turned_about_z(points, turn_deg), true_points)
     return GroundTruthReport(
         caption=caption,
         raw=_agreement(rgb, alpha, scene, cameras),
         turned=_agreement(rgb, alpha, scene, _seen_from(cameras, turn_deg)),
         turn_deg=turn_deg,
         yaw_map=yaw_map(sides, truth, torch.tensor(_YAW_MAP_ELEVATION_DEG), _YAW_MAP_ROW),
-        chamfer_raw=chamfer_raw,
-        chamfer_turned=chamfer_turned,
     )
 
 
@@ -161,10 +144,6 @@ def _seen_from(cameras: CameraBatch, turn_deg: float) -> CameraBatch:
     turn = torch.eye(4)
     turn[:3, :3] = _rotation_about_z(turn_deg)
     return replace(cameras, c2w=turn @ cameras.c2w, azimuth_deg=wrap_degrees(cameras.azimuth_deg + turn_deg))
-
-
-def _turned_about_z(points: Float[Tensor, "N 3"], turn_deg: float) -> Float[Tensor, "N 3"]:
-    return points @ _rotation_about_z(turn_deg).T
 
 
 def _rotation_about_z(turn_deg: float) -> Float[Tensor, "3 3"]:

@@ -1,23 +1,36 @@
 """The registered exporter: which files the Gaussians of a run go to."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 
+from ..gaussians.cloud import GaussianCloud
+from ..gaussians.ply import write_compressed_ply, write_ply
+from ..gaussians.screen_blur import with_screen_blur
+from ..gaussians.splat_file import write_splat
 from ..host import Exporter, ExporterOutput, register
-from ..meshing.screen_blur import with_screen_blur
 from .model_page import ViewerCamera
+from .viewer_page import gaussian_model
+from .writing import check_formats, write_page, written_by
 
-_FILES = {
-    "ply": ("ply", "cloud.ply"),
-    "compressed_ply": ("compressed_ply", "cloud.compressed.ply"),
-    "splat": ("splat", "cloud.splat"),
-    "html": ("html", "viewer.html"),
+
+def _write_page(path: str | Path, cloud: GaussianCloud, title: str, camera: ViewerCamera) -> None:
+    write_page(path, gaussian_model(cloud), title, camera)
+
+
+_FILES: dict[str, tuple[str, Callable[..., object]]] = {
+    "ply": ("cloud.ply", write_ply),
+    "compressed_ply": ("cloud.compressed.ply", write_compressed_ply),
+    "splat": ("cloud.splat", write_splat),
+    "html": ("viewer.html", _write_page),
 }
-"""Save type and file name by format."""
+"""File name and writer by format."""
 
 
 @register("splatdream-exporter")
 class GaussianExporter(Exporter):
-    """Asks the system to write the geometry's cloud in each format; the system inherits `GaussianSaverMixin`."""
+    """The geometry's cloud in each format."""
 
     @dataclass
     class Config(Exporter.Config):
@@ -31,35 +44,30 @@ class GaussianExporter(Exporter):
         """First view of the html page: from the origin, world units."""
         camera_fovy_deg: float = 49.1
         """Field of view of the html page, over the shorter side of the window."""
-        trained_pixel: float = 0.0
-        """World units per pixel in training, 2 distance tan(fovy / 2) / height. Viewers draw more pixels, and so less
-        of the rasterizer's blur of half a pixel: it becomes part of the files in `blurred_formats`. 0 leaves it out."""
         blurred_formats: list[str] = field(default_factory=lambda: ["compressed_ply", "splat", "html"])
-        """Formats that `trained_pixel` counts for. The ply is what was trained, and what other stages start from."""
+        """Formats that get the blur of half a pixel which the rasterizer added to the views of training: viewers draw
+        more pixels, and so less of it. The ply is what was trained, and what other stages start from."""
 
     cfg: Config
 
     def configure(self, *parts: object, **named_parts: object) -> None:
         super().configure(*parts, **named_parts)
         for key in ("formats", "blurred_formats"):
-            unknown = [name for name in self.cfg[key] if name not in _FILES]
-            if unknown:
-                raise ValueError(f"system.exporter.{key} has {', '.join(unknown)}; the formats are {', '.join(_FILES)}")
+            check_formats(key, self.cfg[key], _FILES)
 
     def __call__(self) -> list[ExporterOutput]:
         """One output for each format, in the order of the configuration."""
         cloud = self.geometry.cloud().detach().to("cpu")
-        blurred = with_screen_blur(cloud, self.cfg.trained_pixel)
+        blurred = with_screen_blur(cloud, self.geometry.view_pixel)
+        camera = ViewerCamera(
+            elevation_deg=self.cfg.camera_elevation_deg,
+            distance=self.cfg.camera_distance,
+            fovy_deg=self.cfg.camera_fovy_deg,
+        )
         outputs = []
         for name in self.cfg.formats:
-            save_type, file_name = _FILES[name]
-            params: dict[str, object] = {"cloud": blurred if name in self.cfg.blurred_formats else cloud}
-            if name == "html":
-                camera = ViewerCamera(
-                    elevation_deg=self.cfg.camera_elevation_deg,
-                    distance=self.cfg.camera_distance,
-                    fovy_deg=self.cfg.camera_fovy_deg,
-                )
-                params |= {"title": self.cfg.title, "camera": camera}
-            outputs.append(ExporterOutput(save_name=file_name, save_type=save_type, params=params))
+            file_name, write = _FILES[name]
+            page = {"title": self.cfg.title, "camera": camera} if name == "html" else {}
+            shown = blurred if name in self.cfg.blurred_formats else cloud
+            outputs.append(written_by(file_name, partial(write, cloud=shown, **page)))
         return outputs

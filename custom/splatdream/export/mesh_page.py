@@ -1,4 +1,4 @@
-"""A page that shows a mesh in a browser, with the colors of its texture as they are in its files.
+"""A mesh for a page in a browser, with the colors of its texture as they are in its files.
 
 Colors are not lit and not converted: what the page shows is what KHR_materials_unlit asks viewers for, and what our own
 mesh rasterizer shows. "Shape" shows the geometry in gray instead.
@@ -6,17 +6,13 @@ mesh rasterizer shows. "Shape" shows the geometry in gray instead.
 F faces, W vertices that are split where charts end.
 """
 
-from pathlib import Path
-from typing import Literal
-
 import numpy as np
 from torch import Tensor
 
 from ..meshing.mesh import Mesh, check_mesh
-from ..storage.atomic_file import write_text
 from ..storage.images import png_bytes
 from ..texture.textured_mesh import TexturedMesh, joint_corners
-from .model_page import FRONT_VIEW, PageModel, ViewerCamera, page_html
+from .model_page import PageModel
 
 
 def mesh_model(mesh: TexturedMesh | Mesh) -> PageModel:
@@ -38,32 +34,6 @@ def mesh_model(mesh: TexturedMesh | Mesh) -> PageModel:
     height, width = mesh.texture.shape[:2]
     facts = f"{len(mesh.mesh):,} faces, {width} \u00d7 {height} texture"
     return PageModel("mesh", "Mesh", facts, data, _bounds(mesh.mesh), {"has_shape_view": True})
-
-
-def mesh_viewer_html(
-    mesh: TexturedMesh | Mesh,
-    title: str,
-    camera: ViewerCamera = FRONT_VIEW,
-    background: Literal["white", "gray", "black"] = "white",
-) -> str:
-    """`page_html` of the mesh alone.
-
-    Raises:
-        ValueError: the mesh is empty or broken, or the texture is not finite.
-    """
-    return page_html([mesh_model(mesh)], title, camera, background)
-
-
-def write_mesh_viewer_html(
-    path: str | Path, mesh: TexturedMesh | Mesh, title: str, camera: ViewerCamera = FRONT_VIEW
-) -> None:
-    """Writes `mesh_viewer_html`, whole or not at all.
-
-    Raises:
-        ValueError: the mesh is empty or broken, or the texture is not finite.
-        OSError: the file cannot be written.
-    """
-    write_text(path, mesh_viewer_html(mesh, title, camera))
 
 
 def _bounds(mesh: Mesh) -> tuple[tuple[float, float, float], tuple[float, float, float]]:

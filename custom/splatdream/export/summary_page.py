@@ -6,15 +6,13 @@ from collections.abc import Mapping
 from jaxtyping import Float
 from torch import Tensor
 
-from ..gaussians.cloud import GaussianCloud
 from ..storage.images import png_bytes
-from .model_page import FRONT_VIEW, ViewerCamera
-from .viewer_page import viewer_html
+from .model_page import FRONT_VIEW, PageModel, ViewerCamera, page_html
 from .web_page import escaped, filled_page, web_text
 
 
 def summary_html(
-    cloud: GaussianCloud,
+    model: PageModel | None,
     title: str,
     contact_sheet: Float[Tensor, "H W 3"],
     turntable_mp4: bytes | None = None,
@@ -24,7 +22,7 @@ def summary_html(
     """A page that holds everything and asks the network for nothing.
 
     Args:
-        cloud: what the run made.
+        model: what the run made; none leaves the viewer away.
         title: shown as text; for a generated asset its prompt.
         contact_sheet: RGB in [0, 1].
         turntable_mp4: the content of a video file; none leaves the place away.
@@ -32,8 +30,15 @@ def summary_html(
         camera: first view of the viewer.
 
     Raises:
-        ValueError: a value of the cloud or of the contact sheet is not finite.
+        ValueError: a value of the contact sheet is not finite.
     """
+    viewer = ""
+    if model is not None:
+        page = escaped(page_html([model], title, camera))
+        viewer = (
+            f'<figure>\n<iframe title="Viewer" srcdoc="{page}"></iframe>\n'
+            "<figcaption>Drag to turn it round.</figcaption>\n</figure>"
+        )
     video = ""
     if turntable_mp4 is not None:
         source = f"data:video/mp4;base64,{base64.b64encode(turntable_mp4).decode('ascii')}"
@@ -47,7 +52,7 @@ def summary_html(
         {
             "title": escaped(title),
             "css": web_text("summary.css"),
-            "viewer": escaped(viewer_html(cloud, title, camera)),
+            "viewer": viewer,
             "video": video,
             "contact_sheet": base64.b64encode(png_bytes(contact_sheet)).decode("ascii"),
             "facts": "\n".join(rows),

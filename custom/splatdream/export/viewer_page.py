@@ -1,13 +1,10 @@
-"""A page that shows a cloud of Gaussians in a browser.
+"""Gaussians for a page in a browser.
 
 It draws with the projection and compositing of our rasterizers (web/splat.vert, web/splat.frag). Its rows, of 32 bytes
 and 16 more for every four spherical-harmonics coefficients above degree 0, go to the graphics card as they are.
 
 N Gaussians.
 """
-
-from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -17,8 +14,7 @@ from torch import Tensor
 from ..gaussians.cloud import GaussianCloud
 from ..gaussians.rotations import quat_to_matrix
 from ..gaussians.spherical_harmonics import sh0_to_rgb
-from ..storage.atomic_file import write_text
-from .model_page import FRONT_VIEW, PageModel, ViewerCamera, page_html
+from .model_page import PageModel
 
 _ALPHA_THRESHOLD = 1 / 255
 _SH_STEPS = 511
@@ -44,30 +40,6 @@ def gaussian_model(cloud: GaussianCloud) -> PageModel:
             "sh_scale": sh_scale,
         },
     )
-
-
-def viewer_html(
-    cloud: GaussianCloud,
-    title: str,
-    camera: ViewerCamera = FRONT_VIEW,
-    background: Literal["white", "gray", "black"] = "white",
-) -> str:
-    """`page_html` of the cloud alone.
-
-    Raises:
-        ValueError: a value of the cloud is NaN or infinite.
-    """
-    return page_html([gaussian_model(cloud)], title, camera, background)
-
-
-def write_viewer_html(path: str | Path, cloud: GaussianCloud, title: str, camera: ViewerCamera = FRONT_VIEW) -> None:
-    """Writes `viewer_html`, whole or not at all.
-
-    Raises:
-        ValueError: a value of the cloud is NaN or infinite.
-        OSError: the file cannot be written.
-    """
-    write_text(path, viewer_html(cloud, title, camera))
 
 
 def _bounds(cloud: GaussianCloud) -> tuple[tuple[float, float, float], tuple[float, float, float]]:

@@ -1,15 +1,15 @@
-"""What is asked of a cloud and of its pictures besides pleasing the prior.
+"""What is asked of an asset and of its pictures besides pleasing the prior.
 
-Names and formulas are those of threestudio-3dgs, so that its weights carry over. Sums over Gaussians, where it has
-them, give each Gaussian the same pull however many there are.
+Those of clouds have the names and formulas of threestudio-3dgs, so that its weights carry over. Sums over Gaussians,
+where it has them, give each Gaussian the same pull however many there are.
 
-N Gaussians, B views, H rows, W columns.
+N Gaussians, B views, H rows, W columns of pixels or texels.
 """
 
 from collections.abc import Callable, Mapping
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ..gaussians.cloud import GaussianCloud
@@ -37,6 +37,15 @@ def total_variation(images: Float[Tensor, "B H W C"]) -> Float[Tensor, ""]:
     return 2 * (vertical.square().mean() + horizontal.square().mean())
 
 
+def total_variation_in_charts(texture: Float[Tensor, "H W C"], is_covered: Bool[Tensor, "H W"]) -> Float[Tensor, ""]:
+    """Mean squared difference between neighboring texels that both belong to a chart."""
+    down = (texture[1:] - texture[:-1]).square().mean(-1)
+    right = (texture[:, 1:] - texture[:, :-1]).square().mean(-1)
+    both_down, both_right = is_covered[1:] & is_covered[:-1], is_covered[:, 1:] & is_covered[:, :-1]
+    total = (down * both_down).sum() + (right * both_right).sum()
+    return total / (both_down.sum() + both_right.sum()).clamp(min=1)
+
+
 REGULARIZERS: dict[str, Callable[[GaussianCloud, Mapping[str, Tensor]], Tensor]] = {
     "position": lambda cloud, rendered: position_loss(cloud.means),
     "opacity": lambda cloud, rendered: opacity_loss(cloud.opacities, cloud.scales),
@@ -44,26 +53,22 @@ REGULARIZERS: dict[str, Callable[[GaussianCloud, Mapping[str, Tensor]], Tensor]]
     "tv_loss": lambda cloud, rendered: total_variation(rendered["comp_rgb"]),
     "depth_tv_loss": lambda cloud, rendered: total_variation(rendered["comp_depth"]),
 }
-"""By name; the weight of `name` is `system.loss.lambda_<name>` in a YAML."""
+"""Of clouds, by name; the weight of `name` is `system.loss.lambda_<name>` in a YAML."""
 
 
 def regularization(
-    cloud: GaussianCloud, rendered: Mapping[str, Tensor], weights: Mapping[str, float]
+    regularizers: Mapping[str, Callable[[Mapping[str, Tensor]], Tensor]],
+    rendered: Mapping[str, Tensor],
+    weights: Mapping[str, float],
 ) -> Float[Tensor, ""]:
-    """The weighted sum of the regularizers; a constant 0 when all weights are 0.
+    """The weighted sum of an asset's regularizers; a constant 0 when all weights are 0.
 
     Args:
-        rendered: the output of a renderer, with comp_rgb [B, H, W, 3] and comp_depth [B, H, W, 1].
+        rendered: the output of a renderer, with comp_rgb [B, H, W, 3] and what the regularizers read of it.
         weights: by name of the regularizer.
-
-    Raises:
-        ValueError: a weight belongs to no regularizer.
     """
-    unknown = sorted(set(weights) - set(REGULARIZERS))
-    if unknown:
-        raise ValueError(f"no regularizer is called {unknown[0]}; there are {', '.join(REGULARIZERS)}")
-    total = torch.zeros((), device=cloud.means.device)
+    total = torch.zeros((), device=rendered["comp_rgb"].device)
     for name, weight in weights.items():
         if weight != 0:
-            total = total + weight * REGULARIZERS[name](cloud, rendered)
+            total = total + weight * regularizers[name](rendered)
     return total

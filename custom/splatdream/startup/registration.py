@@ -4,10 +4,11 @@ import importlib
 import sys
 
 REGISTERING_MODULES: tuple[str, ...] = (
+    ".assets.gaussians",
+    ".assets.textured_mesh",
     ".cameras.datamodule",
     ".export.exporter",
     ".export.mesh_exporter",
-    ".gaussians.geometry",
     ".guidance.denoising",
     ".guidance.guidance",
     ".guidance.presets",
@@ -19,7 +20,6 @@ REGISTERING_MODULES: tuple[str, ...] = (
     ".rendering.renderer",
     ".systems.distillation",
     ".systems.texture_refinement",
-    ".texture.geometry",
     ".texture.renderer",
 )
 """Names relative to the plugin's package."""

@@ -11,9 +11,8 @@ from torch import Tensor
 
 from ..cameras.batch import CameraBatch
 from ..meshing.mesh import Mesh
-from .inpainting import inpaint
+from .finishing import fill_between_charts, inpaint
 from .mesh_rendering import rasterize
-from .padding import fill_between_charts
 from .ray_casting import RayCaster
 from .texels import TexelMap
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..gaussians.ply_format import read_ply_header
 from ..meshing.mesh import Mesh, check_mesh, is_degenerate, without_faces
-from ..storage.atomic_file import atomic_path, atomic_paths
+from ..storage.atomic_file import atomic_paths, write_bytes
 from ..storage.free_memory import require_free_memory
 from ..storage.images import to_uint8
 from .material import Material
@@ -39,15 +39,23 @@ _FILE_TO_WORLD = [2, 0, 1]
 
 
 def write_glb(path: str | Path, textured: TexturedMesh) -> Path:
-    """One binary glTF 2.0 file: positions, smooth normals, UVs, and the texture as a PNG inside. Whole or not at all.
+    """`glb_bytes` in a file. Whole or not at all.
+
+    Raises:
+        ImportError, ValueError: as `glb_bytes`.
+        OSError: the file cannot be written.
+    """
+    return write_bytes(_with_suffix(path, ".glb"), glb_bytes(textured))
+
+
+def glb_bytes(textured: TexturedMesh) -> bytes:
+    """One binary glTF 2.0 file: positions, smooth normals, UVs, and the texture as a PNG inside.
 
     Raises:
         ImportError: trimesh is missing.
         ValueError: the mesh is empty or broken, or the texture is not finite.
-        OSError: the file cannot be written.
     """
     trimesh = _trimesh()
-    path = _with_suffix(path, ".glb")
     check_mesh(textured.mesh)
     vertices, normals, uvs, faces = _split(textured)
     material = trimesh.visual.material.PBRMaterial(
@@ -65,12 +73,7 @@ def write_glb(path: str | Path, textured: TexturedMesh) -> Path:
     )
     scene = trimesh.Scene()
     scene.add_geometry(mesh, node_name="object", geom_name="object")
-    content = trimesh.exchange.gltf.export_glb(
-        scene, include_normals=True, tree_postprocessor=_finish(textured.material)
-    )
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content)
-    return path
+    return trimesh.exchange.gltf.export_glb(scene, include_normals=True, tree_postprocessor=_finish(textured.material))
 
 
 def write_obj(path: str | Path, textured: TexturedMesh) -> tuple[Path, Path, Path]:

@@ -9,9 +9,9 @@ import torch
 
 from ..cameras.batch import CameraBatch
 from ..gaussians.cloud import GaussianCloud
+from ..gaussians.screen_blur import with_screen_blur
 from ..meshing.extraction import ExtractionOptions, extract_mesh
 from ..meshing.mesh import Mesh
-from ..meshing.screen_blur import with_screen_blur
 from ..rendering.render import render
 from .baking import Photographs, bake
 from .material import Material
@@ -55,7 +55,7 @@ def mesh_from_cloud(
     """A closed mesh with the colors of the cloud.
 
     Args:
-        trained_pixel: world units per pixel in training (`meshing.screen_blur.pixel_size`); the rasterizer's blur of
+        trained_pixel: world units per pixel in training (`cameras.pixel_size`); the rasterizer's blur of
             half a pixel is then taken as part of the cloud. 0 takes the cloud as it is.
         backend: of the rasterizer.
 

@@ -1,6 +1,6 @@
-"""Scenes as triangles, and points on their outer surface: the true geometry that results are compared with.
+"""Scenes as triangles: the true geometry that results are compared with.
 
-V vertices, F faces, N points.
+V vertices, F faces.
 """
 
 from dataclasses import dataclass
@@ -45,27 +45,6 @@ def scene_mesh(scene: Scene, resolution: int = 32) -> SceneMesh:
         vertex_colors=scene.colors_at(owners, local).double().numpy(),
         face_primitives=np.concatenate([np.full(len(faces), i) for i, (_, faces) in enumerate(pieces)]),
     )
-
-
-def sample_outer_surface(
-    scene: Scene, num_points: int, rng: np.random.Generator, resolution: int = 48
-) -> Float[np.ndarray, "N 3"]:
-    """Points spread evenly over the surface of the union: what lies inside another primitive does not count."""
-    mesh = scene_mesh(scene, resolution)
-    corners = mesh.vertices[mesh.faces]
-    areas = 0.5 * np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    kept = np.empty((0, 3))
-    while len(kept) < num_points:
-        chosen = rng.choice(len(areas), size=2 * num_points, p=areas / areas.sum())
-        u, v = rng.random((2, len(chosen), 1))
-        is_beyond_diagonal = u + v > 1
-        u, v = np.where(is_beyond_diagonal, 1 - u, u), np.where(is_beyond_diagonal, 1 - v, v)
-        a, b, c = corners[chosen].transpose(1, 0, 2)
-        points = a + u * (b - a) + v * (c - a)
-        inside = scene.contains_each(torch.from_numpy(points).to(scene.centers)).numpy()
-        inside[np.arange(len(points)), mesh.face_primitives[chosen]] = False
-        kept = np.concatenate([kept, points[~inside.any(axis=1)]])
-    return kept[:num_points]
 
 
 def _unit_mesh(kind: str, taper: float, resolution: int) -> tuple[Float[np.ndarray, "V 3"], Int[np.ndarray, "F 3"]]:

@@ -1,19 +1,15 @@
-"""A page on this machine that shows a cloud while it changes."""
+"""A page on this machine that shows an asset while it changes."""
 
 import math
 import time
 from collections.abc import Callable
+from typing import Any
 
 from ..export.model_page import FRONT_VIEW, ViewerCamera
-from ..gaussians.cloud import GaussianCloud
-from ..gaussians.rotations import quat_to_matrix
-from ..gaussians.spherical_harmonics import sh0_to_rgb
-
-_NODE = "/gaussians"
 
 
 class LiveView:
-    """A viser server with one cloud. The page shows the color of SH degree 0; viser has no higher harmonics.
+    """A viser server with one asset.
 
     Args:
         port: TCP port; the next free one is taken when it is in use, so read `url`.
@@ -64,8 +60,10 @@ class LiveView:
         host = "127.0.0.1" if self._host == "0.0.0.0" else self._host
         return f"http://{host}:{self._server.get_port()}"
 
-    def update(self, cloud: GaussianCloud, status: str = "") -> bool:
-        """Shows the cloud and a line of text, unless the last update was too short ago; says whether it did.
+    def update(self, draw: Callable[[Any], None], status: str = "") -> bool:
+        """Shows what `draw(scene)` puts on the viser scene, and a text, unless the last update was too short ago.
+
+        Says whether it did.
 
         Costs nothing but a look at the clock when it is too soon, so a training loop may call it at every step.
         """
@@ -73,17 +71,9 @@ class LiveView:
         if now - self._last_update_s < self._min_interval_s:
             return False
         self._last_update_s = now
-        cloud = cloud.detach().to("cpu")
-        axes = quat_to_matrix(cloud.quats) * cloud.scales[:, None, :]
         with self._server.atomic():
-            self._server.scene.add_gaussian_splats(
-                _NODE,
-                centers=cloud.means.numpy(),
-                covariances=(axes @ axes.mT).numpy(),
-                rgbs=sh0_to_rgb(cloud.sh0[:, 0]).clamp(0, 1).numpy(),
-                opacities=cloud.opacities[:, None].numpy(),
-            )
-            self._status.content = f"{status}\n\n{len(cloud):,} Gaussians".strip()
+            draw(self._server.scene)
+            self._status.content = status
         return True
 
     def close(self) -> None:

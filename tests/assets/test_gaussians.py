@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 from omegaconf import OmegaConf
+from splatdream.assets.gaussians import RAW_NAMES, GaussianGeometry
 from splatdream.gaussians.composition import with_sh_degree
-from splatdream.gaussians.geometry import RAW_NAMES, GaussianGeometry
+from splatdream.gaussians.optimizer_groups import parameter_groups
 from splatdream.gaussians.ply import write_compressed_ply, write_ply
 from splatdream.gaussians.ply_format import ply_bytes
 from splatdream.gaussians.row_surgery import append_rows, select_rows
@@ -46,7 +47,7 @@ def test_a_checkpoint_that_does_not_fit_is_refused():
 
 def test_row_surgery_on_the_view_changes_the_module_and_its_optimizer():
     geometry = make()
-    optimizer = torch.optim.Adam(geometry.parameter_groups())
+    optimizer = torch.optim.Adam(parameter_groups(geometry.params(), geometry.learning_rates(0, 0)))
     select_rows(geometry.params(), optimizer, torch.arange(5))
     append_rows(geometry.params(), optimizer, make(num_points=2).cloud())
     assert len(geometry.cloud()) == 7
@@ -68,7 +69,9 @@ def test_gradients_reach_the_parameters_through_the_cloud():
 
 def test_learning_rates_fall_on_a_logarithm_in_named_groups():
     geometry = make(position_lr=[0, 1e-2, 1e-4, 100], opacity_lr=0.03)
-    groups = {group["name"]: group["lr"] for group in geometry.parameter_groups()}
+    groups = {
+        group["name"]: group["lr"] for group in parameter_groups(geometry.params(), geometry.learning_rates(0, 0))
+    }
     assert set(groups) == set(RAW_NAMES)
     assert groups["means"] == pytest.approx(1e-2) and groups["opacity_logits"] == pytest.approx(0.03)
     assert geometry.learning_rates(0, 50)["means"] == pytest.approx(1e-3)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..cameras.batch import CameraBatch
 from ..gaussians.cloud import GaussianCloud
-from ..rendering.backends import choose_backend
+from .backends import choose_backend
 
 
 def contributions(cloud: GaussianCloud, cameras: Sequence[CameraBatch], backend: str = "auto") -> Float[Tensor, "N"]:

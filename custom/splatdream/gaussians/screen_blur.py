@@ -4,20 +4,14 @@ A rasterizer widens every Gaussian on the screen by a variance of 0.3 pixels^2. 
 looks right with that blur, and too thin without it or at a higher resolution.
 """
 
-import math
 from dataclasses import replace
 
 import torch
 
-from ..gaussians.cloud import GaussianCloud
+from .cloud import GaussianCloud
 
 SCREEN_VARIANCE_PX2 = 0.3
 """What 3DGS and gsplat add (eps2d)."""
-
-
-def pixel_size(distance: float, fovy_deg: float, height: int) -> float:
-    """World units per pixel at the origin, for cameras that orbit it."""
-    return 2 * distance * math.tan(math.radians(fovy_deg) / 2) / height
 
 
 def with_screen_blur(cloud: GaussianCloud, pixel: float) -> GaussianCloud:

@@ -1,27 +1,36 @@
-"""The geometry noun: a cloud as a module, with its first state, its learning rates and its conversions.
+"""Gaussians as an asset: a cloud as a module, with its first state, its learning rates and its conversions.
 
 N Gaussians.
 """
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..host import BaseGeometry, C, register
-from .cloud import GaussianCloud
-from .composition import with_sh_degree
-from .initialization import ball, from_points
-from .optimizer_groups import parameter_groups
-from .ply import holds_gaussians, read_ply, read_points_ply
+from ..densification.controller import DensificationConfig
+from ..densification.refinement import CloudRefinement
+from ..export.model_page import PageModel
+from ..export.viewer_page import gaussian_model
+from ..gaussians.cloud import GaussianCloud
+from ..gaussians.composition import with_sh_degree
+from ..gaussians.initialization import from_points
+from ..gaussians.initializations import Beginning, initial_cloud
+from ..gaussians.rotations import quat_to_matrix
+from ..gaussians.screen_blur import with_screen_blur
+from ..gaussians.spherical_harmonics import sh0_to_rgb
+from ..host import BaseGeometry, C, parse_structured, register
+from ..losses.regularizers import REGULARIZERS
+from .base import Asset, Regularizer
 
 RAW_NAMES = tuple(field.name for field in fields(GaussianCloud))
 
 
 @register("splatdream-gaussians")
-class GaussianGeometry(BaseGeometry):
+class GaussianGeometry(Asset):
     """A cloud of Gaussians under optimization.
 
     Its parameters are the raw tensors of `GaussianCloud`, so a checkpoint has `geometry.means` and so on; any number of
@@ -31,7 +40,10 @@ class GaussianGeometry(BaseGeometry):
     @dataclass
     class Config(BaseGeometry.Config):
         initialization: str = "ball"
-        """"ball", or the path of a PLY: one that holds Gaussians, or points (x y z, perhaps red green blue)."""
+        """"ball", or the path of a PLY: one that holds Gaussians, or points (x y z, perhaps red green blue); see
+        gaussians/initializations.py."""
+        prompt: str = ""
+        """For initializations that read it; write ${system.prompt_processor.prompt}."""
         num_points: int = 1000
         """Gaussians in the initial ball."""
         initial_radius: float = 0.5
@@ -68,7 +80,7 @@ class GaussianGeometry(BaseGeometry):
     def configure(self) -> None:
         if not 0 <= self.cfg.sh_degree <= 3:
             raise ValueError(f"system.geometry.sh_degree must be 0, 1, 2 or 3, got {self.cfg.sh_degree}")
-        self._set_cloud(self._initial_cloud())
+        self._set_cloud(initial_cloud(self._beginning()))
         self.active_sh_degree = self.sh_degree_at(0)
 
     def cloud(self) -> GaussianCloud:
@@ -101,9 +113,31 @@ class GaussianGeometry(BaseGeometry):
         }
         return {name: C(value, epoch, step, interpolation="exp") for name, value in schedules.items()}
 
-    def parameter_groups(self) -> list[dict[str, object]]:
-        """Groups for one Adam, named as the raw tensors, with the learning rates of step 0."""
-        return parameter_groups(self.params(), self.learning_rates(0, 0))
+    def sizes(self) -> dict[str, int]:
+        return {"gaussians": len(self.means)}
+
+    def regularizers(self) -> Mapping[str, Regularizer]:
+        cloud = self.cloud()
+        return {name: partial(regularizer, cloud) for name, regularizer in REGULARIZERS.items()}
+
+    def refinement(self, settings: Mapping[str, Any], seed: int) -> CloudRefinement:
+        return CloudRefinement(parse_structured(DensificationConfig, settings), seed, self.params())
+
+    def page_model(self) -> PageModel:
+        """With the blur that a rasterizer adds to training views: a page draws more pixels, and so less of it."""
+        return gaussian_model(with_screen_blur(self.cloud().detach().to("cpu"), self.view_pixel))
+
+    def draw(self, scene: Any) -> None:
+        """Shows the color of SH degree 0; viser has no higher harmonics."""
+        cloud = self.cloud().detach().to("cpu")
+        axes = quat_to_matrix(cloud.quats) * cloud.scales[:, None, :]
+        scene.add_gaussian_splats(
+            "/gaussians",
+            centers=cloud.means.numpy(),
+            covariances=(axes @ axes.mT).numpy(),
+            rgbs=sh0_to_rgb(cloud.sh0[:, 0]).clamp(0, 1).numpy(),
+            opacities=cloud.opacities[:, None].numpy(),
+        )
 
     def export(self, **kwargs: object) -> dict[str, Tensor]:
         """The raw tensors by name, without gradient."""
@@ -118,23 +152,23 @@ class GaussianGeometry(BaseGeometry):
         """
         instance = GaussianGeometry(cfg)
         with torch.no_grad():
-            instance._set_cloud(instance._adapted(instance._cloud_from(other)))
+            instance._set_cloud(with_sh_degree(instance._cloud_from(other), instance.cfg.sh_degree))
         return instance
 
-    def _initial_cloud(self) -> GaussianCloud:
+    def _beginning(self) -> Beginning:
         cfg = self.cfg
-        looks = {"opacity": cfg.initial_opacity, "scale": cfg.initial_scale, "sh_degree": cfg.sh_degree}
-        if cfg.initialization == "ball":
-            generator = torch.Generator().manual_seed(cfg.seed)
-            return ball(
-                cfg.num_points, cfg.initial_radius, generator, list(cfg.initial_color), cfg.initial_color_std, **looks
-            )
-        if holds_gaussians(cfg.initialization):
-            return self._adapted(read_ply(cfg.initialization))
-        points, colors = read_points_ply(cfg.initialization)
-        if colors is None:
-            colors = torch.tensor(list(cfg.initial_color)).expand_as(points)
-        return from_points(points, colors, **looks)
+        return Beginning(
+            source=cfg.initialization,
+            prompt=cfg.prompt,
+            seed=cfg.seed,
+            num_points=cfg.num_points,
+            radius=cfg.initial_radius,
+            opacity=cfg.initial_opacity,
+            scale=cfg.initial_scale,
+            color=tuple(cfg.initial_color),
+            color_std=cfg.initial_color_std,
+            sh_degree=cfg.sh_degree,
+        )
 
     def _cloud_from(self, other: object) -> GaussianCloud:
         if hasattr(other, "cloud"):
@@ -147,9 +181,6 @@ class GaussianGeometry(BaseGeometry):
         if colors is None:
             colors = torch.tensor(list(self.cfg.initial_color), device=points.device).expand_as(points)
         return from_points(points, colors.detach(), self.cfg.initial_opacity, self.cfg.initial_scale)
-
-    def _adapted(self, cloud: GaussianCloud) -> GaussianCloud:
-        return with_sh_degree(cloud, self.cfg.sh_degree)
 
     def _set_cloud(self, cloud: GaussianCloud) -> None:
         for name, tensor in cloud.tensors().items():

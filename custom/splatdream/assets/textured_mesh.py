@@ -1,30 +1,40 @@
-"""The geometry noun of the second stage: a textured mesh as a module.
+"""A textured mesh as an asset, painted in the second stage.
 
 V vertices, F faces, T places in the texture.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor, nn
 
+from ..export.mesh_page import mesh_model
+from ..export.model_page import PageModel
+from ..gaussians.cloud import GaussianCloud
 from ..gaussians.ply import holds_gaussians, read_ply
 from ..host import BaseGeometry, C, info, register
+from ..losses.regularizers import total_variation_in_charts
 from ..meshing.decimation import decimate
 from ..meshing.extraction import ExtractionOptions
 from ..meshing.mesh import Mesh
-from .material import Material
-from .mesh_files import read_mesh
-from .mesh_from_cloud import BakingOptions, mesh_from_cloud, paint_mesh
-from .textured_mesh import TexturedMesh, UvLayout
+from ..texture.finishing import finished
+from ..texture.material import Material
+from ..texture.mesh_files import glb_bytes, read_mesh
+from ..texture.mesh_from_cloud import BakingOptions, mesh_from_cloud, paint_mesh
+from ..texture.texels import map_texels
+from ..texture.textured_mesh import TexturedMesh, UvLayout
+from .base import Asset, Regularizer
+from .lineage import source_pixel
 
 _TENSORS = ("vertices", "vertex_offsets", "faces", "uvs", "uv_faces", "texture")
 
 
 @register("splatdream-textured-mesh")
-class TexturedMeshGeometry(BaseGeometry):
+class TexturedMeshGeometry(Asset):
     """A textured mesh under optimization. All of it is in the checkpoint: resuming meshes and unwraps nothing again."""
 
     @dataclass
@@ -39,9 +49,9 @@ class TexturedMeshGeometry(BaseGeometry):
         """Pairs of Taubin steps."""
         target_faces: int = 20_000
         """Faces after decimation."""
-        trained_pixel: float = 0.0
+        trained_pixel: float | None = None
         """World units per pixel in the training of the Gaussians, 2 distance tan(fovy / 2) / height; the rasterizer's
-        blur of half a pixel is then part of them. 0 takes the Gaussians as they are."""
+        blur of half a pixel is then part of them. None asks the run that they belong to; 0 takes them as they are."""
         texture_size: int = 1024
         """Pixels along a side of the texture; a mesh file with a texture keeps its own."""
         padding: int = 4
@@ -77,13 +87,31 @@ class TexturedMeshGeometry(BaseGeometry):
         )
 
     def params(self) -> dict[str, nn.Parameter]:
-        """What is optimized, by name."""
         learned = {"texture": self.texture}
         return learned | {"vertex_offsets": self.vertex_offsets} if self.cfg.learn_vertices else learned
 
     def learning_rates(self, epoch: int, step: int) -> dict[str, float]:
         rates = {"texture": self.cfg.texture_lr, "vertex_offsets": self.cfg.vertex_lr}
         return {name: C(rates[name], epoch, step) for name in self.params()}
+
+    def sizes(self) -> dict[str, int]:
+        return {"faces": len(self.faces)}
+
+    def regularizers(self) -> Mapping[str, Regularizer]:
+        return {"tv": lambda rendered: total_variation_in_charts(self.texture, self._covered())}
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        # Outside of what a file can hold there are no colors, only momentum.
+        self.texture.clamp_(0, 1)
+
+    def page_model(self) -> PageModel:
+        """As exporters write it."""
+        return mesh_model(finished(self.textured_mesh().to("cpu")))
+
+    @torch.no_grad()
+    def draw(self, scene: Any) -> None:
+        scene.add_glb("/mesh", glb_bytes(self.textured_mesh()))
 
     def export(self, **kwargs: object) -> dict[str, Tensor]:
         """The tensors by name, without gradient."""
@@ -100,7 +128,7 @@ class TexturedMeshGeometry(BaseGeometry):
         if hasattr(other, "textured_mesh"):
             instance._set(other.textured_mesh())
         elif hasattr(other, "cloud"):
-            instance._set(instance._from_cloud(other.cloud().detach()))
+            instance._set(instance._from_cloud(other.cloud().detach(), getattr(other, "view_pixel", 0.0)))
         else:
             raise TypeError(f"cannot mesh {type(other).__name__}: it has neither cloud() nor textured_mesh()")
         return instance
@@ -109,7 +137,7 @@ class TexturedMeshGeometry(BaseGeometry):
         if not path.is_file():
             raise FileNotFoundError(f"there is no file {path}; set system.geometry.source to a PLY or a mesh")
         if path.suffix.lower() == ".ply" and holds_gaussians(path):
-            return self._from_cloud(read_ply(path))
+            return self._from_cloud(read_ply(path), source_pixel(path))
         mesh, textured = read_mesh(path)
         if textured is not None:
             return textured
@@ -117,15 +145,16 @@ class TexturedMeshGeometry(BaseGeometry):
         self.report = result.report
         return result.textured
 
-    def _from_cloud(self, cloud: Any) -> TexturedMesh:
+    def _from_cloud(self, cloud: GaussianCloud, source_pixel: float) -> TexturedMesh:
         info(f"meshing {len(cloud)} Gaussians")
+        trained_pixel = source_pixel if self.cfg.trained_pixel is None else self.cfg.trained_pixel
         extraction = ExtractionOptions(
             resolution=self.cfg.resolution,
             threshold=self.cfg.threshold,
             smoothing_iterations=self.cfg.smoothing_iterations,
             target_faces=self.cfg.target_faces,
         )
-        result = mesh_from_cloud(cloud, extraction, self._baking(), self._material(), self.cfg.trained_pixel)
+        result = mesh_from_cloud(cloud, extraction, self._baking(), self._material(), trained_pixel)
         self.report = result.report
         return result.textured
 
@@ -140,7 +169,16 @@ class TexturedMeshGeometry(BaseGeometry):
     def _material(self) -> Material:
         return Material(self.cfg.roughness, self.cfg.metallic, self.cfg.is_unlit)
 
+    @torch.no_grad()
+    def _covered(self) -> Bool[Tensor, "H W"]:
+        """Texels that belong to a chart; found once."""
+        if self._charts is None:
+            height, width = self.texture.shape[:2]
+            self._charts = map_texels(UvLayout(self.uvs, self.uv_faces), height, width).covered()
+        return self._charts
+
     def _set(self, textured: TexturedMesh) -> None:
+        self._charts: Bool[Tensor, "H W"] | None = None
         mesh, layout = textured.mesh, textured.layout
         buffers = {"vertices": mesh.vertices, "faces": mesh.faces, "uvs": layout.uvs, "uv_faces": layout.uv_faces}
         for name, tensor in buffers.items():
@@ -150,6 +188,7 @@ class TexturedMeshGeometry(BaseGeometry):
 
     def _load_from_state_dict(self, state_dict, prefix, local_metadata, strict, missing, unexpected, errors) -> None:
         """Take the sizes that the checkpoint has; everything else is as strict as usual."""
+        self._charts = None
         for name in _TENSORS:
             loaded, own = state_dict.get(prefix + name), getattr(self, name)
             if loaded is None or loaded.shape == own.shape:

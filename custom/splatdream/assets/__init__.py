@@ -1,0 +1,1 @@
+"""What a run makes: the protocol of an asset, those that implement it, and finished ones in files."""

@@ -1,0 +1,111 @@
+"""Finished assets in files: one way to render and to show them, whatever they are."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..cameras.batch import CameraBatch
+from ..export.mesh_page import mesh_model
+from ..export.model_page import PageModel
+from ..export.viewer_page import gaussian_model
+from ..gaussians.cloud import GaussianCloud
+from ..gaussians.ply import holds_gaussians, read_ply
+from ..gaussians.splat_file import read_splat
+from ..meshing.mesh import Mesh
+from ..rendering.render import render
+from ..texture.mesh_files import SUFFIXES, read_mesh
+from ..texture.mesh_rendering import lambert, paint, rasterize
+from ..texture.ray_casting import ray_caster
+from ..texture.textured_mesh import TexturedMesh, UvLayout
+
+
+class FinishedAsset(ABC):
+    """Something that was made, by whatever program, and does not change any more."""
+
+    @abstractmethod
+    def render(
+        self, cameras: CameraBatch, background: Float[Tensor, "B 3"]
+    ) -> tuple[Float[Tensor, "B height width 3"], Float[Tensor, "B height width 1"]]:
+        """Colors over a background in [0, 1], and coverage."""
+
+    @abstractmethod
+    def page_model(self) -> PageModel:
+        """For a page in a browser."""
+
+
+@dataclass(frozen=True)
+class FinishedGaussians(FinishedAsset):
+    cloud: GaussianCloud
+
+    @torch.no_grad()
+    def render(self, cameras: CameraBatch, background: Tensor) -> tuple[Tensor, Tensor]:
+        seen = render(self.cloud, cameras, background, self.cloud.sh_degree)
+        return seen.rgb, seen.alpha
+
+    def page_model(self) -> PageModel:
+        return gaussian_model(self.cloud)
+
+
+@dataclass(frozen=True)
+class FinishedMesh(FinishedAsset):
+    mesh: Mesh
+    textured: TexturedMesh | None = None
+    """None for a bare shape, which is rendered as lit gray."""
+
+    @torch.no_grad()
+    def render(self, cameras: CameraBatch, background: Tensor) -> tuple[Tensor, Tensor]:
+        fragments = rasterize(ray_caster(self.mesh), cameras)
+        if self.textured is not None:
+            rgb = paint(fragments, self.textured.layout, self.textured.texture, background)
+        else:
+            gray = background.new_full((1, 1, 3), 0.5)
+            layout = UvLayout(background.new_zeros(1, 2), torch.zeros_like(self.mesh.faces))
+            # Lit from above the first camera.
+            light = cameras.positions[0] + cameras.c2w[0, :3, 1] * cameras.distances[0]
+            rgb = paint(fragments, layout, gray, background, lambert(fragments, self.mesh, light))
+        return rgb, fragments.alphas
+
+    def page_model(self) -> PageModel:
+        return mesh_model(self.textured or self.mesh)
+
+
+def _mesh(path: Path) -> FinishedAsset:
+    return FinishedMesh(*read_mesh(path))
+
+
+def _ply(path: Path) -> FinishedAsset:
+    return FinishedGaussians(read_ply(path)) if holds_gaussians(path) else _mesh(path)
+
+
+def _splat(path: Path) -> FinishedAsset:
+    return FinishedGaussians(read_splat(path))
+
+
+OPENERS: dict[str, Callable[[Path], FinishedAsset]] = {
+    ".splat": _splat,
+    **dict.fromkeys(SUFFIXES, _mesh),
+    ".ply": _ply,
+}
+"""By suffix; a new kind of file is a function and a line here."""
+
+
+def open_asset(path: str | Path) -> FinishedAsset:
+    """The asset in a file: Gaussians (PLY, plain or compressed, and .splat), or a mesh (GLB, OBJ, ...).
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the suffix is another one, or the file is broken.
+        ImportError: trimesh, for meshes, is missing.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    opener = OPENERS.get(path.suffix.lower())
+    if opener is None:
+        raise ValueError(f"{path} ends in '{path.suffix}'; an asset ends in {', '.join(OPENERS)}")
+    return opener(path)

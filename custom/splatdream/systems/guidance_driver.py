@@ -1,0 +1,92 @@
+"""A run's guidance: building it, asking it, its losses, its cost, its place in a checkpoint."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..guidance.base import adopted
+from ..host import Updateable, find
+
+# threestudio's guidance objects return loss_sds, loss_vsd, loss_lora, loss_sdi, loss_train_phi, ...
+_WEIGHTS = ("lambda_sds", "lambda_vsd", "lambda_lora", "lambda_sdi", "lambda_train", "lambda_sd", "lambda_denoise")
+
+
+class GuidanceDriver(Updateable):
+    """Part of a system. `build` comes with training only: test and export need neither a prior nor its memory.
+
+    Args:
+        weights: `system.loss`: a number or a schedule for each `lambda_<name>`.
+        at_step: the value of a schedule now.
+    """
+
+    def __init__(self, weights: Mapping[str, Any], at_step: Callable[[Any], float]) -> None:
+        self._weights = weights
+        self._at_step = at_step
+        self._restored: dict[str, Any] | None = None
+        self.num_evaluations = 0
+        """Of the denoiser, so far."""
+
+    def check_weights(self, regularizers: Mapping[str, object]) -> None:
+        """A weight that no loss answers to would be silently without effect.
+
+        Raises:
+            ValueError: there is one that belongs neither to a guidance nor to a regularizer.
+        """
+        known = {f"lambda_{name}" for name in regularizers}
+        unknown = [key for key in self._weights if key not in known and not key.startswith(_WEIGHTS)]
+        if unknown:
+            raise ValueError(
+                f"system.loss.{unknown[0]} belongs to no loss; regularizers are {', '.join(sorted(known))}, "
+                f"guidance losses start with {' or '.join(_WEIGHTS)}"
+            )
+
+    def weight(self, name: str) -> float:
+        """Of a loss at this step; 0 where none is given."""
+        return self._at_step(self._weights.get(f"lambda_{name}", 0.0))
+
+    def build(self, cfg: Any, device: torch.device) -> list[dict[str, object]]:
+        """Builds prompts and guidance from a system's configuration; returns parameter groups of what it learns."""
+        self.prompt_processor = find(cfg.prompt_processor_type)(cfg.prompt_processor)
+        self.guidance = adopted(find(cfg.guidance_type)(cfg.guidance))
+        self._prompts = self.prompt_processor()
+        if self._restored is not None:
+            self.guidance.load_state_dict(self._restored)
+        return self.guidance.trainable_parameters(device)
+
+    def ask(self, rendered: Mapping[str, Tensor], batch: Mapping[str, Any]) -> dict[str, Any]:
+        """What the guidance says of rendered views: `loss_*`, and numbers to log."""
+        guided = self.guidance(
+            rendered["comp_rgb"],
+            self._prompts,
+            # Backgrounds that are one color a view, as the priors want to know them, are their own mean.
+            background_color=rendered["comp_rgb_bg"].detach().mean(dim=(1, 2)),
+            **batch,
+            rgb_as_latents=False,
+        )
+        self.num_evaluations += int(guided.get("denoiser_evaluations", 0))
+        return guided
+
+    def loss(self, guided: Mapping[str, Any]) -> Tensor:
+        """The weighted sum of the guidance's losses; works with any guidance that returns `loss_*`."""
+        losses = {name.removeprefix("loss_"): loss for name, loss in guided.items() if name.startswith("loss_")}
+        total: Tensor | float = 0.0
+        for name, loss in losses.items():
+            if f"lambda_{name}" not in self._weights:
+                raise ValueError(f"the guidance returns loss_{name}; give it a weight: system.loss.lambda_{name}")
+            total = total + self.weight(name) * loss
+        return torch.as_tensor(total)
+
+    def manifest(self) -> dict[str, object]:
+        """What identifies the prior."""
+        return self.guidance.manifest()
+
+    def state_dict(self) -> dict[str, object]:
+        """Tensors and plain types only: checkpoints are loaded with weights_only=True."""
+        return {"guidance": self.guidance.state_dict(), "denoiser_evaluations": self.num_evaluations}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """May come before `build`, as it does when a run is resumed."""
+        self._restored = state["guidance"]
+        self.num_evaluations = state["denoiser_evaluations"]

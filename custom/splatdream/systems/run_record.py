@@ -1,0 +1,102 @@
+"""What a run leaves on disk besides checkpoints: pictures, a turntable, a page about it, the manifest."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..cameras.evaluation import contact_sheet_cameras
+from ..export.contact_sheet import contact_sheet
+from ..export.model_page import PageModel
+from ..export.summary_page import summary_html
+from ..export.video import write_mp4
+from ..storage.atomic_file import write_text
+from ..storage.images import write_png
+
+NUM_AZIMUTHS = 8
+"""Columns of a sheet."""
+Batch = Mapping[str, Any]
+
+
+class RunRecord:
+    """Part of a system.
+
+    Args:
+        save_path: the path of a file in the save folder, by its name.
+        render_view: a threestudio batch of one view to its image [H, W, 3] in [0, 1].
+    """
+
+    def __init__(self, save_path: Callable[[str], str], render_view: Callable[[Batch], Tensor]) -> None:
+        self._save_path = save_path
+        self._render_view = render_view
+        self._frames: list[Tensor] = []
+        self.manifest: dict[str, Any] = {}
+
+    def add_view(self, batch: Batch) -> None:
+        """Keeps an evaluation view's picture for the next grid or turntable."""
+        self._frames.append(self._render_view(batch).cpu())
+
+    def write_grid(self, name: str) -> None:
+        """The views since the last picture, side by side."""
+        grid = torch.cat(self._frames, dim=1)
+        self._frames.clear()
+        write_png(self._save_path(name), grid)
+
+    def write_turntable(self, name: str, fps: float) -> Path:
+        """The views since the last picture, one after another."""
+        path = Path(self._save_path(name))
+        write_mp4(path, self._frames, fps=fps)
+        self._frames.clear()
+        return path
+
+    def write_sheet(self, name: str, view: Batch, elevations_deg: Sequence[float]) -> Float[Tensor, "H W 3"]:
+        """Eight azimuths by the elevations, seen as `view` sees; returns the picture."""
+        rows = [f"elevation {elevation:g}" for elevation in elevations_deg]
+        images = self.look_round(view, elevations_deg).unflatten(0, (len(rows), NUM_AZIMUTHS))
+        return self.write_table(name, images, rows)
+
+    def write_table(
+        self, name: str, images: Float[Tensor, "R C H W 3"], rows: Sequence[str]
+    ) -> Float[Tensor, "height width 3"]:
+        """Rows of views from eight azimuths, with labels; returns the picture."""
+        columns = [f"{360 * i // NUM_AZIMUTHS}" for i in range(NUM_AZIMUTHS)]
+        sheet = contact_sheet(images, rows, columns)
+        write_png(self._save_path(name), sheet)
+        return sheet
+
+    def look_round(self, view: Batch, elevations_deg: Sequence[float]) -> Float[Tensor, "B size size 3"]:
+        """Eight views at each elevation, at the distance, field of view and height of `view`."""
+        cameras = contact_sheet_cameras(
+            elevations_deg,
+            NUM_AZIMUTHS,
+            float(view["camera_distances"][0]),
+            float(torch.rad2deg(view["fovy"][0])),
+            int(view["height"]),
+        ).to(view["c2w"].device)
+        return torch.stack([self._render_view(cameras[i : i + 1].to_batch()).cpu() for i in range(len(cameras))])
+
+    def write_page(
+        self, name: str, model: PageModel | None, title: str, sheet: Tensor, turntable: Path, facts: Mapping[str, str]
+    ) -> None:
+        """One page about the run, the video inside; `facts` and what the training of this process measured."""
+        page = summary_html(model, title, sheet, turntable.read_bytes(), {**facts, **self._measured()})
+        write_text(self._save_path(name), page)
+
+    def write_manifest(self, **facts: Any) -> None:
+        """Adds facts to the manifest and writes it."""
+        self.manifest |= facts
+        write_text(self._save_path("manifest.json"), json.dumps(self.manifest))
+
+    def _measured(self) -> dict[str, str]:
+        """Nothing when only a checkpoint was loaded."""
+        if "seconds_by_stage" not in self.manifest:
+            return {}
+        return {
+            "seed": str(self.manifest["seed"]),
+            "seconds": f"{sum(self.manifest['seconds_by_stage'].values()):.1f}",
+            "denoiser evaluations": f"{self.manifest['denoiser_evaluations']:,}",
+        }
