@@ -9,7 +9,10 @@ from omegaconf import OmegaConf
 from PIL import Image
 from splatdream.commands import playground as playing
 from splatdream.commands.compose import load_part, parse_part, surface_cloud
+from splatdream.commands.generate import generate
 from splatdream.commands.main import main
+from splatdream.embedded_host.config import load_config
+from splatdream.embedded_host.launch import parse_arguments
 from splatdream.gaussians.composition import cat
 from splatdream.gaussians.ply import read_ply, write_ply
 
@@ -153,6 +156,14 @@ def test_generate_refuses_a_prompt_without_words(tmp_path, capsys):
     assert main(["generate", " ?! ", "--folder", str(tmp_path / "out")]) == 1
     assert "has no words" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_generate_hands_a_prompt_on_to_the_letter(tmp_path):
+    prompt, asked = "${oc.env:HF_TOKEN}: [a] null", []
+    with pytest.raises(RuntimeError, match="the stage in"):
+        generate(lambda arguments: asked.append(arguments) or 1, prompt, str(tmp_path))
+    args, overrides = parse_arguments(asked[0])
+    assert load_config(args.config, overrides).system.prompt_processor.prompt == prompt
 
 
 def test_generate_refuses_a_prompt_that_the_prior_cannot_read(tmp_path, capsys):

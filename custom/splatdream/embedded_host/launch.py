@@ -88,6 +88,9 @@ def parse_arguments(argv: Sequence[str], prog: str = "launch.py") -> tuple[argpa
     )
     parser.add_argument("--verbose", action="store_true", help="debug messages, and the traceback of an error")
     parser.add_argument("--typecheck", action="store_true", help="check tensor shapes and types while running")
+    parser.add_argument(
+        "--allow-env", action="store_true", help="let ${oc.env:NAME} read the environment; what it reads is saved"
+    )
     parser.add_argument("--gradio", action="store_true", help="not offered by this host")
     return parser.parse_known_args(argv)
 
@@ -114,7 +117,7 @@ def _run(
 
     load_plugins()
     show_messages(args.verbose)
-    config = load_config(args.config, overrides, n_gpus=1)
+    config = load_config(args.config, overrides, args.allow_env, n_gpus=1)
     _run_experiment(config, args, command)
 
 
