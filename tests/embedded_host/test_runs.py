@@ -179,6 +179,8 @@ def test_the_dataset_and_the_parts_are_told_each_step_once(monkeypatch):
         (["system.geometry_type=tiny-geometri"], "did you mean 'tiny-geometry'"),
         (["system_type=tiny-sistem"], "did you mean 'tiny-system'"),
         (["trainer.max_step=3"], "unknown key 'max_step' in 'trainer'; did you mean 'max_steps'"),
+        (["trainer.max_steps=abc"], "trainer.max_steps 'abc' must be a whole number of at least 1"),
+        (["trainer.max_steps=0"], "trainer.max_steps 0 must be a whole number of at least 1"),
         (["trainer.devices=2"], "--gpu"),
         (["checkpoint.save_lst=true"], "did you mean 'save_last'"),
         (["resume=nowhere.ckpt"], "there is no checkpoint 'nowhere.ckpt'"),

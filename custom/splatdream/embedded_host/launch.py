@@ -263,6 +263,9 @@ def _trainer_options(trainer: Mapping) -> dict[str, Any]:
         if name in trainer:
             raise ValueError(f"trainer.{name} is not a key of the configuration; choose the device with --gpu")
     _check_arguments(pl.Trainer, trainer, "trainer")
+    max_steps = trainer.get("max_steps", -1)
+    if not isinstance(max_steps, int) or (max_steps < 1 and max_steps != -1):
+        raise ValueError(f"trainer.max_steps {max_steps!r} must be a whole number of at least 1")
     return OmegaConf.to_container(trainer)
 
 
