@@ -99,9 +99,11 @@ def test_a_longer_resume_writes_its_last_checkpoint_though_its_interval_is_that_
 def test_a_run_that_was_killed_after_its_last_step_is_finished_by_a_resume(monkeypatch):
     trial = train("killed")
     shutil.rmtree(trial / "save")
+    (trial / "ckpts" / ".part-0123456789ab.ckpt").write_text("half a checkpoint")
     monkeypatch.setattr(tiny_plugin.TinySystem, "on_train_end", lambda system: system.save_json("ended.json", {}))
     resume(trial, "last.ckpt")
     assert files_below(trial / "save") == ["ended.json", "it5-test/0.png", "it5-test/1.png"]
+    assert not list(trial.rglob(".part-*"))
 
 
 def test_fewer_steps_than_the_checkpoint_has_is_one_sentence(capfd):

@@ -217,9 +217,10 @@ def _check_output_folder(trial_dir: Path) -> None:
 def _write_run_files(config: "DictConfig", args: argparse.Namespace, command: list[str]) -> None:
     from omegaconf import OmegaConf
 
-    from ..storage.atomic_file import atomic_path
+    from ..storage.atomic_file import atomic_path, remove_leftovers
 
     trial, source = Path(config.trial_dir), Path(args.config)
+    remove_leftovers(trial)
     with atomic_path(trial / "configs" / "parsed.yaml") as temporary:
         OmegaConf.save(config, temporary)
     # A run resumed from its own parsed.yaml keeps the raw.yaml it began with: the interpolations are only there.
