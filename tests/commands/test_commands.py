@@ -57,6 +57,13 @@ def test_a_part_that_cannot_be_read_is_refused(text, tmp_path, capsys):
     assert not (tmp_path / "out.ply").exists()
 
 
+@pytest.mark.parametrize("text", ["toybox:a red cube*1e300", "toybox:a red cube*1e999", "toybox:a red cube@0,1e60,0"])
+def test_a_part_beyond_what_numbers_hold_is_refused(text, tmp_path, capsys):
+    assert main(["compose", text, "--output", str(tmp_path / "out.ply")]) == 1
+    assert "beyond what torch.float32 holds" in capsys.readouterr().err
+    assert not (tmp_path / "out.ply").exists()
+
+
 def test_a_part_that_is_no_ply_is_refused_in_one_sentence(tmp_path, capsys):
     broken = tmp_path / "broken.ply"
     # A header that promises far more than the file holds.
