@@ -9,7 +9,10 @@ from omegaconf import OmegaConf
 from PIL import Image
 from splatdream.commands import playground as playing
 from splatdream.commands.compose import load_part, parse_part, surface_cloud
+from splatdream.commands.generate import generate
 from splatdream.commands.main import main
+from splatdream.embedded_host.config import load_config
+from splatdream.embedded_host.launch import parse_arguments
 from splatdream.gaussians.composition import cat
 from splatdream.gaussians.ply import read_ply, write_ply
 
@@ -51,6 +54,13 @@ def test_parts_of_a_composition_are_read(text, source, scale, translation):
 def test_a_part_that_cannot_be_read_is_refused(text, tmp_path, capsys):
     assert main(["compose", text, "--output", str(tmp_path / "out.ply")]) == 1
     assert "error:" in capsys.readouterr().err
+    assert not (tmp_path / "out.ply").exists()
+
+
+@pytest.mark.parametrize("text", ["toybox:a red cube*1e300", "toybox:a red cube*1e999", "toybox:a red cube@0,1e60,0"])
+def test_a_part_beyond_what_numbers_hold_is_refused(text, tmp_path, capsys):
+    assert main(["compose", text, "--output", str(tmp_path / "out.ply")]) == 1
+    assert "beyond what torch.float32 holds" in capsys.readouterr().err
     assert not (tmp_path / "out.ply").exists()
 
 
@@ -170,6 +180,14 @@ def test_generate_refuses_a_prompt_without_words(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+def test_generate_hands_a_prompt_on_to_the_letter(tmp_path):
+    prompt, asked = "${oc.env:HF_TOKEN}: [a] null", []
+    with pytest.raises(RuntimeError, match="the stage in"):
+        generate(lambda arguments: asked.append(arguments) or 1, prompt, str(tmp_path))
+    args, overrides = parse_arguments(asked[0])
+    assert load_config(args.config, overrides).system.prompt_processor.prompt == prompt
+
+
 def test_generate_refuses_a_prompt_that_the_prior_cannot_read(tmp_path, capsys):
     assert main(["generate", "an orange unicorn", "--config", str(TINY), "--folder", str(tmp_path)]) == 1
     assert "unicorn" in capsys.readouterr().err
@@ -180,6 +198,7 @@ def test_a_variation_without_choice_is_refused(capsys):
     assert "at least two values" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_table_of_the_toybox_measures_runs_and_goes_on_where_it_stopped(tmp_path, capsys):
     report = tmp_path / "table.md"
     command = [
@@ -203,6 +222,7 @@ def test_the_table_refuses_an_object_that_the_toybox_lacks(capsys):
     assert "no 'unicorn'; it has airplane" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_small_prior_is_trained_from_the_command_line(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SPLATDREAM_CACHE", str(tmp_path / "cache"))
     few = ("--images", "576", "--batch-size", "2", "--folder", str(tmp_path))
@@ -220,5 +240,5 @@ def test_a_score_needs_a_prior(tmp_path, capsys):
 
 
 def test_the_gallery_is_drawn(tmp_path):
-    assert main(["toybox", "gallery", "--output", str(tmp_path / "toybox.png")]) == 0
-    assert Image.open(tmp_path / "toybox.png").width > 500
+    assert main(["toybox", "gallery", "--size", "32", "--output", str(tmp_path / "toybox.png")]) == 0
+    assert Image.open(tmp_path / "toybox.png").width == 2 * 5 * 32

@@ -11,6 +11,7 @@ from splatdream.embedded_host.checkpoints import AtomicCheckpointIO
 
 def a_checkpoint(step=3, weights=0.5, moments=0.0):
     return {
+        "epoch": 0,
         "global_step": step,
         "state_dict": {"geometry.bias": torch.zeros(2), "geometry.means": torch.full((4, 3), weights)},
         "optimizer_states": [
@@ -58,3 +59,10 @@ def test_a_flipped_bit_is_refused_or_changes_nothing(tmp_path):
         else:
             assert repr(found) == repr(expected)
     assert refused > 150
+
+
+@pytest.mark.parametrize("content", [{"state_dict": {}}, {"weights": torch.zeros(1)}, [1, 2], torch.zeros(3)])
+def test_another_kind_of_file_is_one_sentence(tmp_path, content):
+    torch.save(content, tmp_path / "weights.pt")
+    with pytest.raises(ValueError, match=r"weights\.pt' is not a training checkpoint: it has no .*global_step"):
+        load_checkpoint(tmp_path / "weights.pt")

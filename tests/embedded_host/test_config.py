@@ -1,4 +1,5 @@
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -107,6 +108,60 @@ def test_overrides_reach_nested_keys_lists_and_keys_with_dots(tmp_path):
     assert config.system.geometry.range == [-10, 60]
     assert config.system.geometry.n == 1
     assert config.seed == 5
+
+
+@dataclass
+class Prompts:
+    prompt: str = ""
+    prompt_back: str | None = None
+
+
+TEXTS = ("null", "an orange cat: x", "[a]", "{", "1e3", "'quoted'", "a\n b ", "${oc.env:HOME}", "${seed}", "\\${", "\\")
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_prompt_is_taken_to_the_letter_however_often_it_is_read_and_written(tmp_path, text):
+    path = written(tmp_path, "seed: 5\ntag: '${rmspace:${system.prompt_processor.prompt},_}'\nsystem: {}", "raw.yaml")
+    overrides = [f"system.prompt_processor.{key}={text}" for key in ("prompt", "prompt_back")]
+    for _ in range(3):
+        config = load_config(path, overrides)
+        prompts = parse_structured(Prompts, parse_structured(Outermost, config.system).prompt_processor)
+        assert (prompts.prompt, prompts.prompt_back) == (text, text)
+        assert config.tag == text.replace(" ", "_")
+        assert OmegaConf.to_container(config, resolve=True)["trial_dir"].startswith("outputs/default/")
+        path, overrides = tmp_path / "parsed.yaml", []
+        OmegaConf.save(config, path)
+
+
+@dataclass
+class Outermost:
+    prompt_processor: dict = field(default_factory=dict)
+
+
+def test_the_environment_is_read_only_where_that_is_allowed(tmp_path, monkeypatch):
+    monkeypatch.setenv("SECRET", "token")
+    path = written(tmp_path, "tag: x\nseed: 1\ndata: {a: '${oc.env:SECRET}', b: '${${data.c}:SECRET}', c: oc.env}")
+    with pytest.raises(ValueError, match=r"'SECRET' would be read from the environment; --allow-env"):
+        load_config(path)
+    assert load_config(path, reads_environment=True).data.b == "token"
+    assert OmegaConf.create({"a": "${oc.env:SECRET}"}).a == "token"
+
+
+@pytest.mark.parametrize("override", ["name=../x", "name=/tmp/x", "name=a/../../x", "tag=..", "timestamp=/../../x"])
+def test_a_run_stays_below_its_output_root(tmp_path, override):
+    path = written(tmp_path, "name: n\ntag: x\nuse_timestamp: false")
+    try:
+        trial = Path(load_config(path, [override]).trial_dir)
+    except ValueError as error:
+        assert "must name a folder below outputs" in str(error)
+    else:
+        assert ".." not in trial.parts and trial.parent == Path("outputs/n")
+
+
+def test_a_file_that_is_not_utf8_is_named(tmp_path):
+    (tmp_path / "run.yaml").write_bytes("tag: grün".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"run\.yaml' is not UTF-8 text"):
+        load_config(tmp_path / "run.yaml")
 
 
 def test_a_fixed_override_wins_over_the_command_line(tmp_path):

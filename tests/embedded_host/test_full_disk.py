@@ -18,7 +18,9 @@ def small_files():
 
 def test_a_checkpoint_that_does_not_fit_says_why_and_keeps_the_one_before(tmp_path, small_files):
     path = tmp_path / "last.ckpt"
-    AtomicCheckpointIO().save_checkpoint({"state_dict": {"weights": torch.ones(10)}}, path)
+    AtomicCheckpointIO().save_checkpoint(
+        {"epoch": 0, "global_step": 1, "state_dict": {"weights": torch.ones(10)}}, path
+    )
     with pytest.raises(OSError, match=r"last\.ckpt': File too large; earlier checkpoints are intact"):
         AtomicCheckpointIO().save_checkpoint({"state_dict": {"weights": torch.zeros(100_000)}}, path)
     assert torch.equal(AtomicCheckpointIO().load_checkpoint(path)["state_dict"]["weights"], torch.ones(10))

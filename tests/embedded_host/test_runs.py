@@ -99,9 +99,11 @@ def test_a_longer_resume_writes_its_last_checkpoint_though_its_interval_is_that_
 def test_a_run_that_was_killed_after_its_last_step_is_finished_by_a_resume(monkeypatch):
     trial = train("killed")
     shutil.rmtree(trial / "save")
+    (trial / "ckpts" / ".part-0123456789ab.ckpt").write_text("half a checkpoint")
     monkeypatch.setattr(tiny_plugin.TinySystem, "on_train_end", lambda system: system.save_json("ended.json", {}))
     resume(trial, "last.ckpt")
     assert files_below(trial / "save") == ["ended.json", "it5-test/0.png", "it5-test/1.png"]
+    assert not list(trial.rglob(".part-*"))
 
 
 def test_fewer_steps_than_the_checkpoint_has_is_one_sentence(capfd):
@@ -179,6 +181,8 @@ def test_the_dataset_and_the_parts_are_told_each_step_once(monkeypatch):
         (["system.geometry_type=tiny-geometri"], "did you mean 'tiny-geometry'"),
         (["system_type=tiny-sistem"], "did you mean 'tiny-system'"),
         (["trainer.max_step=3"], "unknown key 'max_step' in 'trainer'; did you mean 'max_steps'"),
+        (["trainer.max_steps=abc"], "trainer.max_steps 'abc' must be a whole number of at least 1"),
+        (["trainer.max_steps=0"], "trainer.max_steps 0 must be a whole number of at least 1"),
         (["trainer.devices=2"], "--gpu"),
         (["checkpoint.save_lst=true"], "did you mean 'save_last'"),
         (["resume=nowhere.ckpt"], "there is no checkpoint 'nowhere.ckpt'"),

@@ -1,5 +1,7 @@
 """The grammar of threestudio's schedules, with values computed by hand."""
 
+import math
+
 import pytest
 from omegaconf import OmegaConf
 from splatdream.embedded_host.schedules import C, largest
@@ -39,7 +41,9 @@ def test_largest_value_of_a_schedule():
     assert largest([0, 1.0, 7.0, 10, 3.0, 20]) == 7.0
 
 
-@pytest.mark.parametrize("wrong", [[1.0], [1.0, 2.0], [0, 1.0, 2.0, 10, 3.0], "fast", ["a", "b", "c"]])
+@pytest.mark.parametrize(
+    "wrong", [[1.0], [1.0, 2.0], [0, 1.0, 2.0, 10, 3.0], "fast", ["a", "b", "c"], float("nan"), [0, math.nan, 1]]
+)
 def test_what_is_not_a_schedule_is_an_error(wrong):
     with pytest.raises(ValueError, match="schedule"):
         C(wrong, 0, 0)

@@ -3,9 +3,11 @@
 import errno
 import os
 import stat
+import subprocess
+import sys
 
 import pytest
-from splatdream.storage.atomic_file import atomic_path, atomic_paths, write_bytes, write_text
+from splatdream.storage.atomic_file import atomic_path, atomic_paths, remove_leftovers, write_bytes, write_text
 
 
 def test_the_file_has_its_content_and_nothing_else_is_left(tmp_path):
@@ -47,6 +49,19 @@ def test_files_that_belong_together_appear_together_or_not_at_all(tmp_path, bloc
             temporary.write_bytes(b"new")
         assert list(tmp_path.glob("?")) == []
     assert sorted(tmp_path.iterdir()) == paths
+
+
+def test_what_a_killed_writer_left_is_removed_and_what_another_writes_is_not(tmp_path):
+    script = "import os, sys; from splatdream.storage.atomic_file import atomic_path\n"
+    script += "with atomic_path(sys.argv[1]) as path: path.write_text('half'); os.kill(os.getpid(), 9)"
+    for name in ("old", "new"):
+        subprocess.run([sys.executable, "-c", script, tmp_path / f"file.{name}"], check=False)
+    (old,), (new,) = tmp_path.glob(".part-*.old"), tmp_path.glob(".part-*.new")
+    os.utime(old, (0, 0))
+    write_text(tmp_path / "cache.json", "{}")
+    assert not old.exists() and new.exists()
+    remove_leftovers(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["cache.json"]
 
 
 def test_a_folder_that_is_a_file_is_one_sentence(tmp_path):

@@ -39,7 +39,7 @@ SMALL = (
     "data.num_test_views=2",
     "system.geometry.texture_lr=0.02",
     "system.guidance.prior.size=16",
-    "system.prompt_processor.prompt='a red cube'",
+    "system.prompt_processor.prompt=a red cube",
 )
 SMALL_MESH = (
     "system.geometry.resolution=32",
@@ -150,7 +150,7 @@ def test_a_checkpoint_of_the_first_stage_is_converted(tmp_path):
     tiny = ["--config", str(CONFIGS / "tiny.yaml"), "--train", f"exp_root_dir={tmp_path}", "use_timestamp=false"]
     assert main([*tiny, "trainer.enable_progress_bar=false", "system.export_after_training=false"]) == 0
     checkpoint = tmp_path / "tiny" / "an_orange_cat" / "ckpts" / "last.ckpt"
-    overrides = (f"system.geometry_convert_from={checkpoint}", "system.prompt_processor.prompt='an orange cat'")
+    overrides = (f"system.geometry_convert_from={checkpoint}", "system.prompt_processor.prompt=an orange cat")
     assert launch(tmp_path, "train", *overrides, *SMALL_MESH, "trainer.max_steps=1") == 0
     assert read_mesh(tmp_path / "toybox-texture" / "an_orange_cat" / "save" / "it1-export" / "mesh.glb")[1] is not None
 

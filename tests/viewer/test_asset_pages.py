@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import socket
 import urllib.error
 import urllib.request
 
@@ -12,6 +13,7 @@ from splatdream.commands.main import main
 from splatdream.export.model_page import framing_camera
 from splatdream.gaussians.initialization import from_points
 from splatdream.gaussians.ply import write_ply
+from splatdream.viewer import page_server
 from splatdream.viewer.serve import view_asset, write_asset_page
 
 pytest.importorskip("trimesh")
@@ -22,6 +24,34 @@ OBJ = "v 100 40 10\nv 120 40 10\nv 100 60 10\nv 100 40 30\nf 1 3 2\nf 1 2 4\nf 1
 
 def _scene(page: str) -> dict:
     return json.loads(re.search(r'<script id="scene" type="application/json">(.*?)</script>', page).group(1))
+
+
+def _answer(url: str, request: bytes) -> bytes:
+    """What the server says until it closes the connection."""
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(request)
+        return b"".join(iter(lambda: connection.recv(1 << 16), b""))
+
+
+def test_only_the_names_of_this_machine_and_those_who_ask_are_answered(monkeypatch):
+    monkeypatch.setattr(page_server, "_IDLE_S", 0.2)
+    server = page_server.PageServer("<p>secret</p>", port=18380)
+    try:
+        for name in (b"localhost:18380", b"127.0.0.1", b"[::1]:18380"):
+            assert b"secret" in _answer(server.url, b"GET / HTTP/1.1\r\nHost: " + name + b"\r\n\r\n"), name
+        for name in (b"evil.example:18380", b"127.0.0.1.evil.example", b""):
+            answer = _answer(server.url, b"GET / HTTP/1.1\r\nHost: " + name + b"\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.0 421") and b"secret" not in answer, name
+        assert _answer(server.url, b"") == b""
+    finally:
+        server.close()
+
+
+def test_a_port_that_does_not_exist_is_one_sentence(tmp_path, capsys):
+    (tmp_path / "thing.obj").write_text(OBJ)
+    assert main(["view", str(tmp_path / "thing.obj"), "--port", "70000"]) == 1
+    assert "error: --port 70000 must be from 1 to 65535" in capsys.readouterr().err
 
 
 def test_a_mesh_is_served_on_loopback_until_it_is_closed(tmp_path):

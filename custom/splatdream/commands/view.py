@@ -14,6 +14,8 @@ def run(args: argparse.Namespace) -> int:
     from ..viewer.serve import serve_asset, write_asset_page
 
     if args.page is None:
+        if not 1 <= args.port <= 65535:
+            raise ValueError(f"--port {args.port} must be from 1 to 65535")
         serve_asset(args.path, args.port)
     else:
         print(write_asset_page(args.path, args.page))

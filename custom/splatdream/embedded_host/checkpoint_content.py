@@ -11,6 +11,7 @@ from torch import Tensor
 LARGEST = 2.0**24
 """Beyond it float32 cannot tell neighboring whole numbers apart: no parameter belongs there, whatever its unit."""
 _DOS_FOLDER = 0x10
+_REQUIRED = ("state_dict", "epoch", "global_step")
 
 
 def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
@@ -33,8 +34,9 @@ def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
         earlier = newest_checkpoint(path.parent, besides=path)
         remedy = f"the intact one before it is '{earlier}'" if earlier else "there is no intact one beside it"
         raise ValueError(f"checkpoint '{path}' is damaged, or is not a checkpoint; {remedy}") from error
-    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
-        raise ValueError(f"'{path}' is not a training checkpoint: it has no state_dict")
+    missing = [name for name in _REQUIRED if not isinstance(checkpoint, dict) or name not in checkpoint]
+    if missing:
+        raise ValueError(f"'{path}' is not a training checkpoint: it has no {', '.join(missing)}")
     return checkpoint
 
 

@@ -7,6 +7,7 @@ import inspect
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from omegaconf.resolvers import oc
 from yaml import YAMLError
 
 from .nearest import suggestion
@@ -55,14 +57,17 @@ def parse_structured(config_class: type, cfg: Mapping | None = None) -> Any:
     values = config_to_primitive(cfg) if isinstance(cfg, DictConfig) else dict(cfg or {})
     _check_keys(config_class, cfg, values)
     try:
-        checked = config_to_primitive(OmegaConf.merge(OmegaConf.structured(config_class), values))
+        checked = config_to_primitive(OmegaConf.merge(OmegaConf.structured(config_class), _literal(values)))
     except OmegaConfBaseException as error:
         key = ".".join(filter(None, [_place(cfg), str(error.full_key or "")]))
         raise ValueError(f"bad value for '{key or config_class.__qualname__}': {_first_line(error)}") from error
     hints = get_type_hints(config_class)
     # YAML has no tuples.
     values = {key: _as_tuple(checked[key]) if _is_tuple(hints[key]) else checked[key] for key in values}
-    parsed = OmegaConf.structured(config_class(**values))
+    instance = config_class(**values)
+    for item in fields(config_class):
+        setattr(instance, item.name, _literal(getattr(instance, item.name)))
+    parsed = OmegaConf.structured(instance)
     if isinstance(cfg, DictConfig):
         # Keeps the full key ("system.geometry"), so that errors of nested configurations can name their place.
         parsed._set_parent(cfg._get_parent())
@@ -82,6 +87,15 @@ def _check_keys(config_class: type, cfg: Mapping | None, keys: Iterable[str]) ->
 def _place(cfg: Mapping | None) -> str:
     """The dotted key of a part of a configuration; empty for its top level, and for values from elsewhere."""
     return cfg._get_full_key("") if isinstance(cfg, DictConfig) else ""
+
+
+def _literal(value: Any) -> Any:
+    """Plain values, so written that omegaconf reads them as they are: a resolved text that has "${" has it for good."""
+    if isinstance(value, str):
+        return re.sub(r"(\\*)\$\{", r"\1\1\\${", value)
+    if isinstance(value, dict):
+        return {key: _literal(item) for key, item in value.items()}
+    return type(value)(map(_literal, value)) if type(value) in (list, tuple) else value
 
 
 def _is_tuple(hint: Any) -> bool:
@@ -127,7 +141,9 @@ class ExperimentConfig:
             raise ValueError("a run needs a name of its own: set tag, or use_timestamp: true")
         if self.timestamp is None:
             self.timestamp = datetime.now().strftime("@%Y%m%d-%H%M%S") if self.use_timestamp else ""
-        self.trial_name = as_file_name(str(self.tag)) + self.timestamp
+        self.trial_name = as_file_name(str(self.tag)) + as_file_name(self.timestamp)
+        if os.path.isabs(self.name) or ".." in Path(self.name).parts or not self.trial_name:
+            raise ValueError(f"name '{self.name}' and tag '{self.tag}' must name a folder below {self.exp_root_dir}")
         self.exp_dir = os.path.join(self.exp_root_dir, self.name)
         self.trial_dir = os.path.join(self.exp_dir, self.trial_name)
 
@@ -137,17 +153,30 @@ def as_file_name(text: str) -> str:
     return re.sub(r'[\x00-\x1f/\\:*?"<>|]', "_", text).lstrip(".").encode()[:150].decode(errors="ignore")
 
 
-def load_config(path: str | Path, cli_args: Sequence[str] = (), **overrides: Any) -> DictConfig:
+_PROMPT = re.compile(r"(.*\.)?(negative_prompt|prompt|prompt_(front|side|back|overhead))")
+"""Keys whose override is text to the letter."""
+_TEXTS = {item.name for item in fields(ExperimentConfig) if item.type is str}
+"""Keys whose override is text, too, in which interpolations are resolved."""
+
+
+def load_config(
+    path: str | Path, cli_args: Sequence[str] = (), reads_environment: bool = False, **overrides: Any
+) -> DictConfig:
     """The ExperimentConfig of a YAML; `overrides` win over `cli_args` (dotted.key=value), which win over the file.
+
+    Args:
+        reads_environment: whether `${oc.env:NAME}` may be resolved. A run writes what it resolves to its folder.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: something in the file or the overrides cannot be read; the message says what.
     """
-    return parse_structured(ExperimentConfig, read_config(path, cli_args, **overrides))
+    return parse_structured(ExperimentConfig, read_config(path, cli_args, reads_environment, **overrides))
 
 
-def read_config(path: str | Path, cli_args: Sequence[str] = (), **overrides: Any) -> DictConfig:
+def read_config(
+    path: str | Path, cli_args: Sequence[str] = (), reads_environment: bool = False, **overrides: Any
+) -> DictConfig:
     """The resolved content of a YAML, see `load_config`.
 
     A trial's `parsed.yaml` has lost its interpolations: they are taken from the `raw.yaml` beside it, wherever they
@@ -156,32 +185,63 @@ def read_config(path: str | Path, cli_args: Sequence[str] = (), **overrides: Any
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no configuration file '{path}'")
+    with _environment(reads_environment):
+        try:
+            cfg = OmegaConf.load(path)
+            if not isinstance(cfg, DictConfig):
+                raise ValueError(f"'{path}' is not a configuration: its top level must be keys and values")
+            raw_path = path.with_name("raw.yaml")
+            if path.name == "parsed.yaml" and raw_path.is_file():
+                cfg = _with_interpolations(cfg, OmegaConf.load(raw_path))
+            values = config_to_primitive(OmegaConf.merge(cfg, _overrides(cli_args), overrides))
+        except OmegaConfBaseException as error:
+            raise ValueError(f"'{path}': {_first_line(error)}") from error
+        except UnicodeDecodeError as error:
+            raise ValueError(f"'{path}' is not UTF-8 text: {error}") from error
+        except YAMLError as error:
+            raise ValueError(f"'{path}' or an override is not valid YAML: {' '.join(str(error).split())}") from error
+    return OmegaConf.create(_literal(values))
+
+
+def _overrides(cli_args: Sequence[str]) -> DictConfig:
+    """`key=value` each, the value read as YAML unless the key's is a text."""
+    cfg = OmegaConf.create()
     for argument in cli_args:
-        if "=" not in argument or argument.startswith("-"):
+        key, equals, value = argument.partition("=")
+        if not equals or argument.startswith("-"):
             raise ValueError(f"cannot read '{argument}': see --help for options; overrides are dotted.key=value")
-    try:
-        cfg = OmegaConf.load(path)
-        if not isinstance(cfg, DictConfig):
-            raise ValueError(f"'{path}' is not a configuration: its top level must be keys and values")
-        raw_path = path.with_name("raw.yaml")
-        if path.name == "parsed.yaml" and raw_path.is_file():
-            cfg = _with_interpolations(cfg, OmegaConf.load(raw_path))
-        cfg = OmegaConf.merge(cfg, OmegaConf.from_cli(list(cli_args)), overrides)
-        OmegaConf.resolve(cfg)
-    except OmegaConfBaseException as error:
-        raise ValueError(f"'{path}': {_first_line(error)}") from error
-    except YAMLError as error:
-        raise ValueError(f"'{path}' or an override is not valid YAML: {' '.join(str(error).split())}") from error
+        if _PROMPT.fullmatch(key):
+            OmegaConf.update(cfg, key, _literal(value))
+        elif key in _TEXTS:
+            OmegaConf.update(cfg, key, value)
+        else:
+            cfg.merge_with_dotlist([argument])
     return cfg
+
+
+@contextmanager
+def _environment(is_allowed: bool) -> Iterator[None]:
+    """While it lasts, `${oc.env:...}` is an error unless it is allowed."""
+    if not is_allowed:
+        _register_resolver("oc.env", _refuse_environment, replace=True)
+    try:
+        yield
+    finally:
+        _register_resolver("oc.env", oc.env, replace=True)
+
+
+def _refuse_environment(name: str, default: str | None = None) -> str:
+    raise ValueError(f"'{name}' would be read from the environment; --allow-env lets configurations do so")
 
 
 def _with_interpolations(parsed: DictConfig, raw: DictConfig) -> DictConfig:
     """`parsed` with those interpolations of `raw` that still resolve to the parsed value; others were overridden."""
-    values, restored = config_to_primitive(parsed), config_to_primitive(parsed)
+    values = config_to_primitive(parsed)
+    restored = _literal(values)
     for path, interpolation in _interpolations(config_to_primitive(raw, resolve=False)):
         try:
             value = _parent(values, path)[path[-1]]
-            candidate = config_to_primitive(parsed)
+            candidate = _literal(values)
             _parent(candidate, path)[path[-1]] = interpolation
             resolved = config_to_primitive(OmegaConf.create(candidate))
         except (KeyError, IndexError, TypeError, OmegaConfBaseException):

@@ -88,6 +88,9 @@ def parse_arguments(argv: Sequence[str], prog: str = "launch.py") -> tuple[argpa
     )
     parser.add_argument("--verbose", action="store_true", help="debug messages, and the traceback of an error")
     parser.add_argument("--typecheck", action="store_true", help="check tensor shapes and types while running")
+    parser.add_argument(
+        "--allow-env", action="store_true", help="let ${oc.env:NAME} read the environment; what it reads is saved"
+    )
     parser.add_argument("--gradio", action="store_true", help="not offered by this host")
     return parser.parse_known_args(argv)
 
@@ -114,7 +117,7 @@ def _run(
 
     load_plugins()
     show_messages(args.verbose)
-    config = load_config(args.config, overrides, n_gpus=1)
+    config = load_config(args.config, overrides, args.allow_env, n_gpus=1)
     _run_experiment(config, args, command)
 
 
@@ -214,9 +217,10 @@ def _check_output_folder(trial_dir: Path) -> None:
 def _write_run_files(config: "DictConfig", args: argparse.Namespace, command: list[str]) -> None:
     from omegaconf import OmegaConf
 
-    from ..storage.atomic_file import atomic_path
+    from ..storage.atomic_file import atomic_path, remove_leftovers
 
     trial, source = Path(config.trial_dir), Path(args.config)
+    remove_leftovers(trial)
     with atomic_path(trial / "configs" / "parsed.yaml") as temporary:
         OmegaConf.save(config, temporary)
     # A run resumed from its own parsed.yaml keeps the raw.yaml it began with: the interpolations are only there.
@@ -260,6 +264,9 @@ def _trainer_options(trainer: Mapping) -> dict[str, Any]:
         if name in trainer:
             raise ValueError(f"trainer.{name} is not a key of the configuration; choose the device with --gpu")
     _check_arguments(pl.Trainer, trainer, "trainer")
+    max_steps = trainer.get("max_steps", -1)
+    if not isinstance(max_steps, int) or (max_steps < 1 and max_steps != -1):
+        raise ValueError(f"trainer.max_steps {max_steps!r} must be a whole number of at least 1")
     return OmegaConf.to_container(trainer)
 
 

@@ -17,7 +17,7 @@ def C(value: Any, epoch: int, global_step: int, interpolation: str = "linear") -
     Raises:
         ValueError: not a schedule, or an interpolation other than "linear" and "exp".
     """
-    if isinstance(value, int | float):
+    if isinstance(value, int | float) and not math.isnan(value):
         return value
     start_step, start, end, end_step = _segment(_points(value), epoch, global_step)
     now = global_step if isinstance(end_step, int) else epoch
@@ -42,7 +42,7 @@ def _points(value: Any) -> list[tuple[float, float]]:
     numbers = list(value) if isinstance(value, list | tuple | ListConfig) else []
     if len(numbers) == 3:
         numbers = [0, *numbers]
-    is_numeric = all(isinstance(number, int | float) for number in numbers)
+    is_numeric = all(isinstance(number, int | float) and not math.isnan(number) for number in numbers)
     if len(numbers) < 4 or len(numbers) % 2 or not is_numeric:
         raise ValueError(
             f"schedule {value!r} must be a number, [start, end, end_step] or [start_step, start, end, end_step, ...]"

@@ -58,7 +58,8 @@ def transform(
         translation: world units.
 
     Raises:
-        ValueError: a scale that is not above 0, or a matrix that is not a rotation (a mirror image has no quaternion).
+        ValueError: a scale that is not above 0, a matrix that is not a rotation (a mirror image has no quaternion), or
+            a cloud that its numbers cannot hold any more.
     """
     if not scale > 0:
         raise ValueError(f"scale must be above 0, got {scale}")
@@ -73,5 +74,7 @@ def transform(
         shN = rotate_sh(shN, rotation)
     if translation is not None:
         means = means + translation.to(means)
-    log_scales = cloud.log_scales + math.log(scale)
-    return GaussianCloud(means, log_scales, quats, cloud.opacity_logits, cloud.sh0, shN)
+    moved = GaussianCloud(means, cloud.log_scales + math.log(scale), quats, cloud.opacity_logits, cloud.sh0, shN)
+    if not (torch.isfinite(moved.means).all() and torch.isfinite(moved.scales).all()):
+        raise ValueError(f"scale {scale:g} or the translation moves Gaussians beyond what {means.dtype} holds")
+    return moved

@@ -3,9 +3,15 @@
 import errno
 import os
 import secrets
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
+
+_PREFIX = ".part-"
+_ABANDONED_S = 3600.0
+"""No writer pauses for so long."""
 
 
 @contextmanager
@@ -31,10 +37,11 @@ def atomic_paths(paths: Sequence[str | os.PathLike]) -> Iterator[list[Path]]:
     """
     targets = [Path(path) for path in paths]
     # Not built from path.name: a name of the greatest length that the file system allows has no room for a prefix.
-    temporaries = [path.parent / f".part-{secrets.token_hex(6)}{path.suffix}" for path in targets]
+    temporaries = [path.parent / f"{_PREFIX}{secrets.token_hex(6)}{path.suffix}" for path in targets]
     try:
         for path in targets:
             path.parent.mkdir(parents=True, exist_ok=True)
+            _remove_old_leftovers(path.parent)
         yield temporaries
         _put_in_place(temporaries, targets)
     except OSError as error:
@@ -49,6 +56,21 @@ def _cannot_write(targets: Sequence[Path], error: OSError) -> OSError:
     names = " and ".join(str(path) for path in targets)
     reason = error.strerror or str(error)
     return type(error)(f"cannot write {names}: {reason}; choose a folder that can be written and has free space")
+
+
+def remove_leftovers(folder: str | os.PathLike) -> None:
+    """Removes what killed writers left in a folder and below it. The folder must be of nobody else."""
+    for path in Path(folder).rglob(f"{_PREFIX}*"):
+        path.unlink(missing_ok=True)
+
+
+@cache
+def _remove_old_leftovers(folder: Path) -> None:
+    """The same, once, in a folder where others may be writing at this moment, such as a cache."""
+    for path in folder.glob(f"{_PREFIX}*"):
+        with suppress(OSError):  # another process may be quicker
+            if time.time() - path.stat().st_mtime > _ABANDONED_S:
+                path.unlink()
 
 
 def _put_in_place(temporaries: Sequence[Path], targets: Sequence[Path]) -> None:

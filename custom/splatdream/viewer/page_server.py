@@ -1,10 +1,15 @@
 """One page, from memory, to the browsers of this machine."""
 
 import http.server
+import re
 import threading
 from http import HTTPStatus
 
 _PORTS_TRIED = 100
+_MAX_PORT = 65535
+_IDLE_S = 10.0
+"""Seconds after which a connection that asks for nothing is closed."""
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
 class PageServer:
@@ -38,7 +43,14 @@ class PageServer:
 
 def _bound(host: str, port: int, content: bytes) -> http.server.ThreadingHTTPServer:
     class Handler(http.server.BaseHTTPRequestHandler):
+        timeout = _IDLE_S
+
         def do_GET(self) -> None:
+            # A page of the network may give its own name this machine's address, and then read what is served here.
+            name = re.sub(r":\d+$", "", self.headers.get("Host", ""))
+            if host != "0.0.0.0" and name not in (*_LOOPBACK, host):
+                self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
+                return
             if self.path != "/":
                 self.send_error(HTTPStatus.NOT_FOUND)
                 return
@@ -51,7 +63,7 @@ def _bound(host: str, port: int, content: bytes) -> http.server.ThreadingHTTPSer
         def log_message(self, *args: object) -> None:
             """Nobody asked for a line a request."""
 
-    for candidate in range(port, port + _PORTS_TRIED):
+    for candidate in range(port, min(port + _PORTS_TRIED, _MAX_PORT + 1)):
         try:
             return _Server((host, candidate), Handler)
         except OSError as error:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
     parser.add_argument("--output", default="toybox.png", metavar="PNG", help="default: toybox.png")
+    parser.add_argument("--size", type=int, default=128, help="pixels of a view (default: 128)")
 
 
 def run(args: argparse.Namespace) -> int:
     from ...storage.images import write_png
     from ...toybox.gallery import gallery_image
 
-    write_png(args.output, gallery_image())
+    write_png(args.output, gallery_image(size=args.size))
     return 0
