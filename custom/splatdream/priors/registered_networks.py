@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..host import BaseObject, info, register
-from ..toybox.image_cache import cache_folder
+from ..storage.cache_folder import cache_folder
 from .condition_cache import ConditionCache
 from .latent_diffusion import LatentDiffusionPrior, NetworkOptions
 from .mvdream import MVDreamPrior, load_mvdream
