@@ -1,6 +1,5 @@
 """The priors made of large networks, by their registered names."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..host import BaseObject, info, register
@@ -58,19 +57,12 @@ class NetworkPrior(BaseObject):
             compile=self.cfg.compile,
         )
 
-    def load(self, load: Callable[..., LatentDiffusionPrior], **more: object) -> LatentDiffusionPrior:
-        """What `load` makes of the configuration. Says which weights were taken: a name stands for several places."""
-        prior = load(
-            model=self.cfg.model,
-            revision=self.cfg.revision or None,
-            is_offline=self.cfg.offline,
-            image_size=self.cfg.image_size,
-            options=self.options(),
-            text_cache=ConditionCache(cache_folder() / "texts") if self.cfg.cache_texts else None,
-            **more,
-        )
+    def text_cache(self) -> ConditionCache | None:
+        return ConditionCache(cache_folder() / "texts") if self.cfg.cache_texts else None
+
+    def announce(self, prior: LatentDiffusionPrior) -> None:
+        """Say which weights were taken: a short name stands for several places."""
         info(f"{self.cfg.model}: {prior.files.model_id}, revision {prior.files.revision or 'local'}")
-        return prior
 
 
 @register("splatdream-stable-diffusion-prior")
@@ -85,7 +77,16 @@ class RegisteredStableDiffusionPrior(NetworkPrior):
     cfg: Config
 
     def __call__(self) -> StableDiffusionPrior:
-        return self.load(load_stable_diffusion)
+        prior = load_stable_diffusion(
+            model=self.cfg.model,
+            revision=self.cfg.revision or None,
+            is_offline=self.cfg.offline,
+            image_size=self.cfg.image_size,
+            options=self.options(),
+            text_cache=self.text_cache(),
+        )
+        self.announce(prior)
+        return prior
 
 
 @register("splatdream-mvdream-prior")
@@ -107,9 +108,16 @@ class RegisteredMVDreamPrior(NetworkPrior):
     cfg: Config
 
     def __call__(self) -> MVDreamPrior:
-        return self.load(
-            load_mvdream,
+        prior = load_mvdream(
+            model=self.cfg.model,
             encoders=self.cfg.encoders,
+            revision=self.cfg.revision or None,
+            is_offline=self.cfg.offline,
             views_per_group=self.cfg.views_per_group,
             prompt_suffix=self.cfg.prompt_suffix,
+            image_size=self.cfg.image_size,
+            options=self.options(),
+            text_cache=self.text_cache(),
         )
+        self.announce(prior)
+        return prior
