@@ -2,13 +2,17 @@ import math
 
 import pytest
 import torch
-from splatdream.priors.empirical_distribution import EmpiricalDistribution
+from splatdream.priors.empirical_distribution import EmpiricalDistribution, NoisyImages
 
 
 def _random_images(generator, count=12, size=8):
     alpha = torch.rand(count, size, size, 1, generator=generator).round()
     rgb = torch.rand(count, size, size, 3, generator=generator) * alpha
     return torch.cat([rgb, alpha], dim=-1)
+
+
+def _posterior_mean(rgba, noisy, background, signal, sigma, tau=0.0, is_member=None):
+    return EmpiricalDistribution(rgba, tau).posterior_mean(NoisyImages(noisy, background, signal, sigma), is_member)
 
 
 def _composited(rgba, background):
@@ -48,7 +52,7 @@ def test_the_posterior_mean_is_that_of_brute_force(generator, tau, alphas_cumpro
     noisy = signal[:, None, None, None] * clean + sigma[:, None, None, None] * noise
     is_member = torch.rand(5, 12, generator=generator) > 0.4
     for members in (None, is_member):
-        mean = EmpiricalDistribution(rgba).posterior_mean(noisy, background, signal, sigma, tau, members)
+        mean = _posterior_mean(rgba, noisy, background, signal, sigma, tau, members)
         expected = _brute_force(rgba, noisy, background, signal, sigma, tau, members)
         torch.testing.assert_close(mean.double(), expected, atol=2e-5, rtol=0)
 
@@ -62,7 +66,7 @@ def test_at_toybox_size_and_little_noise_single_precision_is_enough(generator):
     signal, sigma = torch.full((4,), math.sqrt(0.9991)), torch.full((4,), 0.03)
     clean = _composited(rgba, background)[:, 0].float()
     noisy = signal[0] * clean + sigma[0] * torch.randn(clean.shape, generator=generator)
-    mean = EmpiricalDistribution(rgba).posterior_mean(noisy, background, signal, sigma)
+    mean = _posterior_mean(rgba, noisy, background, signal, sigma)
     expected = _brute_force(rgba, noisy, background, signal, sigma, 0.0)
     torch.testing.assert_close(mean.double(), expected, atol=1e-4, rtol=0)
 
@@ -71,7 +75,7 @@ def test_one_image_is_the_answer_to_everything(generator):
     rgba = _random_images(generator, count=1)
     noisy, background = torch.randn(2, 3, 8, 8, generator=generator), torch.rand(2, 3, generator=generator)
     signal = torch.tensor([0.1, 0.9])
-    mean = EmpiricalDistribution(rgba).posterior_mean(noisy, background, signal, (1 - signal**2).sqrt())
+    mean = _posterior_mean(rgba, noisy, background, signal, (1 - signal**2).sqrt())
     torch.testing.assert_close(mean.double(), _composited(rgba, background)[:, 0], atol=1e-6, rtol=0)
 
 
@@ -84,9 +88,7 @@ def test_two_images_share_by_the_logistic_function():
     rgba[..., :3] = levels[:, None, None, None]
     x_t = torch.tensor([-0.2, 0.0, 0.1])
     noisy = x_t[:, None, None, None].expand(3, 3, size, size)
-    mean = EmpiricalDistribution(rgba).posterior_mean(
-        noisy, torch.zeros(3, 3), torch.full((3,), a), torch.full((3,), s)
-    )
+    mean = _posterior_mean(rgba, noisy, torch.zeros(3, 3), torch.full((3,), a), torch.full((3,), s))
     expected = d * torch.tanh(a * d * 3 * size * size * x_t / s**2)
     torch.testing.assert_close(mean, expected[:, None, None, None].expand_as(mean), atol=1e-5, rtol=1e-4)
 
@@ -95,7 +97,7 @@ def test_one_gaussian_answers_like_a_wiener_filter(generator):
     rgba, tau, a = _random_images(generator, count=1), 0.4, 0.7
     s = math.sqrt(1 - a * a)
     noisy, background = torch.randn(1, 3, 8, 8, generator=generator), torch.rand(1, 3, generator=generator)
-    mean = EmpiricalDistribution(rgba).posterior_mean(noisy, background, torch.tensor([a]), torch.tensor([s]), tau)
+    mean = _posterior_mean(rgba, noisy, background, torch.tensor([a]), torch.tensor([s]), tau)
     image = _composited(rgba, background)[:, 0]
     # Precisions 1 / tau^2 for the image and a^2 / s^2 for x_t / a.
     prior, data = 1 / tau**2, a**2 / s**2
@@ -106,13 +108,10 @@ def test_one_gaussian_answers_like_a_wiener_filter(generator):
 def test_without_noise_it_is_the_nearest_image_and_in_pure_noise_the_average(generator):
     rgba, background = _random_images(generator), torch.rand(1, 3, generator=generator)
     images = _composited(rgba, background)[0]
-    distribution = EmpiricalDistribution(rgba)
-    near = distribution.posterior_mean(
-        (images[4:5] + 0.01).float(), background, torch.tensor([1.0]), torch.tensor([1e-3])
-    )
+    near = _posterior_mean(rgba, (images[4:5] + 0.01).float(), background, torch.tensor([1.0]), torch.tensor([1e-3]))
     torch.testing.assert_close(near[0].double(), images[4], atol=1e-6, rtol=0)
-    far = distribution.posterior_mean(
-        torch.randn(1, 3, 8, 8, generator=generator), background, torch.tensor([1e-5]), torch.tensor([1.0])
+    far = _posterior_mean(
+        rgba, torch.randn(1, 3, 8, 8, generator=generator), background, torch.tensor([1e-5]), torch.tensor([1.0])
     )
     torch.testing.assert_close(far[0].double(), images.mean(0), atol=1e-3, rtol=0)
 
@@ -125,7 +124,5 @@ def test_the_posterior_mean_has_the_score_of_the_marginal_density(generator):
     images = _composited(rgba, background)[0]
     log_density = torch.logsumexp(-(noisy - a * images).square().sum(dim=(1, 2, 3)) / (2 * (s**2 + (a * tau) ** 2)), 0)
     (score,) = torch.autograd.grad(log_density, noisy)
-    mean = EmpiricalDistribution(rgba).posterior_mean(
-        noisy.detach().float(), background, torch.tensor([a]), torch.tensor([s]), tau
-    )
+    mean = _posterior_mean(rgba, noisy.detach().float(), background, torch.tensor([a]), torch.tensor([s]), tau)
     torch.testing.assert_close(mean.double(), (noisy.detach() + s**2 * score) / a, atol=1e-4, rtol=0)

@@ -308,4 +308,4 @@ def test_the_registered_prior_is_built_from_a_configuration(stable_diffusion_fol
     assert prior.image_size == 64
     assert prior.encode_images(torch.rand(2, 16, 16, 3)).shape == (2, 4, 16, 16)
     prior.encode_texts(["a cat"])
-    assert len(list((tmp_path / "texts").glob("*.safetensors"))) == 1
+    assert len(list((tmp_path / "texts").glob("*.condition"))) == 1

@@ -17,8 +17,8 @@ from ..toybox.objects import build_scene
 from ..toybox.ray_tracer import composite, trace
 from ..toybox.vocabulary import ToyboxCaption
 from .base import Views
-from .closed_form_base import CaptionCondition, ExactPrior, check_rows, check_square
-from .empirical_distribution import EmpiricalDistribution
+from .closed_form_base import ExactPrior, check_square
+from .empirical_distribution import EmpiricalDistribution, NoisyImages
 from .noise_process import NoiseProcess
 
 CONDITIONS = ("view_blind", "view_words", "camera")
@@ -55,66 +55,45 @@ class ClosedFormPrior(ExactPrior):
         self._condition = condition
         self._known: dict[ToyboxCaption | None, _KnownImages] = {}
 
-    def predict_clean(
-        self,
-        noisy_latents: Float[Tensor, "B 3 size size"],
-        timesteps: Int[Tensor, "B"],
-        condition: CaptionCondition,
-        views: Views,
+    def _posterior_mean(
+        self, noisy: NoisyImages, captions: tuple[ToyboxCaption | None, ...], views: Views
     ) -> Float[Tensor, "B 3 size size"]:
-        """The posterior mean E[x_0 | x_t]."""
-        check_rows(noisy_latents, condition, views)
-        clean = torch.empty_like(noisy_latents)
-        for caption, rows in _rows_by_caption(condition).items():
-            of_rows = torch.tensor(rows, device=noisy_latents.device)
-            words = [condition.captions[row] and condition.captions[row].view_word for row in rows]
-            predict = self._from_camera if self._condition == "camera" and caption else self._from_set
-            clean[of_rows] = predict(
-                caption, words, noisy_latents[of_rows], timesteps[of_rows.to(timesteps.device)], views[of_rows]
-            )
+        clean = torch.empty_like(noisy.images)
+        for caption, rows in _rows_by_caption(captions).items():
+            of_rows = torch.tensor(rows, device=clean.device)
+            if self._condition == "camera" and caption:
+                clean[of_rows] = self._from_camera(caption, noisy[of_rows], views[of_rows])
+            else:
+                words = [captions[row] and captions[row].view_word for row in rows]
+                clean[of_rows] = self._from_set(caption, words, noisy[of_rows])
         return clean
 
     def manifest(self) -> dict[str, object]:
         return {"name": "closed-form", "condition": self._condition, "tau": self._tau, "size": self._size}
 
     def _from_set(
-        self,
-        caption: ToyboxCaption | None,
-        words: Sequence[str | None],
-        noisy: Float[Tensor, "B 3 size size"],
-        timesteps: Int[Tensor, "B"],
-        views: Views,
+        self, caption: ToyboxCaption | None, words: Sequence[str | None], noisy: NoisyImages
     ) -> Float[Tensor, "B 3 size size"]:
-        known = self._images_of(caption, noisy.device)
+        known = self._images_of(caption, noisy.images.device)
         is_member = None
         if self._condition == "view_words" and any(words):
             is_member = torch.stack([known.is_described_by(word) for word in words])
-        signal, sigma = self.schedule.signal_and_noise_scales(timesteps, noisy)
-        return known.distribution.posterior_mean(
-            noisy, views.background.to(noisy), signal.flatten(), sigma.flatten(), self._tau, is_member
-        )
+        return known.distribution.posterior_mean(noisy, is_member)
 
-    def _from_camera(
-        self,
-        caption: ToyboxCaption,
-        words: Sequence[str | None],
-        noisy: Float[Tensor, "B 3 size size"],
-        timesteps: Int[Tensor, "B"],
-        views: Views,
-    ) -> Float[Tensor, "B 3 size size"]:
+    def _from_camera(self, caption: ToyboxCaption, noisy: NoisyImages, views: Views) -> Float[Tensor, "B 3 size size"]:
         """The posterior given the camera, which decides the image; a view word adds nothing to it."""
         check_square(views)
-        scene = build_scene(caption).to(noisy.device)
-        rgba = trace(scene, views.cameras.to(noisy.device).resized(self._size, self._size))
-        image = 2 * composite(rgba, views.background.to(rgba)).movedim(-1, 1).to(noisy) - 1
-        signal, sigma = self.schedule.signal_and_noise_scales(timesteps, noisy)
+        images, (signal, sigma) = noisy.images, (scale.view(-1, 1, 1, 1) for scale in (noisy.signal, noisy.sigma))
+        scene = build_scene(caption).to(images.device)
+        rgba = trace(scene, views.cameras.to(images.device).resized(self._size, self._size))
+        image = 2 * composite(rgba, views.background.to(rgba)).movedim(-1, 1).to(images) - 1
         share = signal * self._tau**2 / (sigma.square() + (signal * self._tau).square())
-        return image + share * (noisy - signal * image)
+        return image + share * (images - signal * image)
 
     def _images_of(self, caption: ToyboxCaption | None, device: torch.device) -> "_KnownImages":
         known = self._known.get(caption)
         if known is None:
-            known = _KnownImages.learn(self._image_set_of(caption))
+            known = _KnownImages.learn(self._image_set_of(caption), self._tau)
         if known.distribution.device != device:
             known = known.to(device)
         self._known[caption] = known
@@ -130,9 +109,9 @@ class _KnownImages:
     """The `ViewDirection` of each image."""
 
     @staticmethod
-    def learn(images: ImageSet) -> "_KnownImages":
+    def learn(images: ImageSet, tau: float) -> "_KnownImages":
         return _KnownImages(
-            EmpiricalDistribution(images.rgba.float() / 255),
+            EmpiricalDistribution(images.rgba.float() / 255, tau),
             classify_views(images.elevation_deg, images.azimuth_deg),
         )
 
@@ -149,9 +128,9 @@ class _KnownImages:
         return is_described
 
 
-def _rows_by_caption(condition: CaptionCondition) -> dict[ToyboxCaption | None, list[int]]:
+def _rows_by_caption(captions: Sequence[ToyboxCaption | None]) -> dict[ToyboxCaption | None, list[int]]:
     """Rows that share a caption, apart from its view word, are denoised together."""
     groups: dict[ToyboxCaption | None, list[int]] = {}
-    for row, caption in enumerate(condition.captions):
+    for row, caption in enumerate(captions):
         groups.setdefault(caption and caption.without_view, []).append(row)
     return groups

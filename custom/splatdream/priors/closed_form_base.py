@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..toybox.vocabulary import ToyboxCaption, parse_caption
 from .base import Condition, DiffusionPrior, Views
+from .empirical_distribution import NoisyImages
 from .noise_process import NoiseProcess, VariancePreserving
 
 
@@ -73,7 +74,6 @@ class ExactPrior(DiffusionPrior):
         clean = self.predict_clean(noisy_latents, timesteps, condition, views)
         return self.schedule.noise_from_clean(noisy_latents, clean, timesteps)
 
-    @abstractmethod
     def predict_clean(
         self,
         noisy_latents: Float[Tensor, "B 3 size size"],
@@ -81,18 +81,25 @@ class ExactPrior(DiffusionPrior):
         condition: CaptionCondition,
         views: Views,
     ) -> Float[Tensor, "B 3 size size"]:
-        """The posterior mean E[x_0 | x_t]."""
+        """The posterior mean E[x_0 | x_t].
 
+        Raises:
+            ValueError: not every latent has its caption and its view.
+        """
+        if not len(noisy_latents) == len(condition) == len(views):
+            raise ValueError(
+                f"{len(noisy_latents)} latents need as many condition rows and views, "
+                f"got {len(condition)} and {len(views)}"
+            )
+        signal, sigma = self.schedule.signal_and_noise_scales(timesteps, noisy_latents)
+        noisy = NoisyImages(noisy_latents, views.background.to(noisy_latents), signal.flatten(), sigma.flatten())
+        return self._posterior_mean(noisy, condition.captions, views)
 
-def check_rows(noisy_latents: Float[Tensor, "B ..."], condition: CaptionCondition, views: Views) -> None:
-    """
-    Raises:
-        ValueError: not every latent has its caption and its view.
-    """
-    if not len(noisy_latents) == len(condition) == len(views):
-        raise ValueError(
-            f"{len(noisy_latents)} latents need as many condition rows and views, got {len(condition)} and {len(views)}"
-        )
+    @abstractmethod
+    def _posterior_mean(
+        self, noisy: NoisyImages, captions: tuple[ToyboxCaption | None, ...], views: Views
+    ) -> Float[Tensor, "B 3 size size"]:
+        """E[x_0 | x_t]."""
 
 
 def check_square(views: Views) -> None:

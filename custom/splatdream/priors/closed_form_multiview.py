@@ -22,8 +22,8 @@ from ..toybox.objects import build_scene
 from ..toybox.ray_tracer import trace
 from ..toybox.vocabulary import ToyboxCaption
 from .base import Views
-from .closed_form_base import CaptionCondition, ExactPrior, check_rows, check_square
-from .empirical_distribution import EmpiricalDistribution
+from .closed_form_base import ExactPrior, check_square
+from .empirical_distribution import EmpiricalDistribution, NoisyImages
 from .noise_process import NoiseProcess
 
 _KEPT = 4
@@ -69,31 +69,22 @@ class MultiViewClosedFormPrior(ExactPrior):
         self._num_unconditional_yaws = num_unconditional_yaws
         self._kept: OrderedDict[tuple[object, ...], _KnownGroups] = OrderedDict()
 
-    def predict_clean(
-        self,
-        noisy_latents: Float[Tensor, "B 3 size size"],
-        timesteps: Int[Tensor, "B"],
-        condition: CaptionCondition,
-        views: Views,
+    def _posterior_mean(
+        self, noisy: NoisyImages, captions: tuple[ToyboxCaption | None, ...], views: Views
     ) -> Float[Tensor, "B 3 size size"]:
-        """The posterior mean E[x_0 | x_t], of the views of each group together."""
-        check_rows(noisy_latents, condition, views)
+        """Of the views of each group together."""
         check_square(views)
         if len(views) % self.views_per_group:
             raise ValueError(
                 f"{len(views)} views do not divide into groups of {self.views_per_group}; "
                 "set data.batch_size to a multiple"
             )
-        cameras = views.cameras.to(noisy_latents.device).resized(self._size, self._size)
-        background = views.background.to(noisy_latents)
-        signal, sigma = (scale.flatten() for scale in self.schedule.signal_and_noise_scales(timesteps, noisy_latents))
-        clean = torch.empty_like(noisy_latents)
+        cameras = views.cameras.to(noisy.images.device).resized(self._size, self._size)
+        clean = torch.empty_like(noisy.images)
         for start in range(0, len(views), self.views_per_group):
             rows = slice(start, start + self.views_per_group)
-            known = self._groups_of(_shared_caption(condition.captions[rows]), cameras[rows])
-            clean[rows] = known.posterior_mean(
-                noisy_latents[rows], background[rows], signal[rows], sigma[rows], self._tau
-            )
+            known = self._groups_of(_shared_caption(captions[rows]), cameras[rows])
+            clean[rows] = known.posterior_mean(noisy[rows])
         return clean
 
     def manifest(self) -> dict[str, object]:
@@ -112,7 +103,7 @@ class MultiViewClosedFormPrior(ExactPrior):
         if key not in self._kept:
             captions = unconditional_captions() if caption is None else (caption,)
             num_yaws = self._num_unconditional_yaws if caption is None else self._num_yaws
-            self._kept[key] = _KnownGroups.trace(captions, cameras, num_yaws)
+            self._kept[key] = _KnownGroups.trace(captions, cameras, num_yaws, self._tau)
         self._kept.move_to_end(key)
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
@@ -128,7 +119,7 @@ class _KnownGroups:
     """Which image each view of each group is."""
 
     @staticmethod
-    def trace(captions: tuple[ToyboxCaption, ...], cameras: CameraBatch, num_yaws: int) -> "_KnownGroups":
+    def trace(captions: tuple[ToyboxCaption, ...], cameras: CameraBatch, num_yaws: int, tau: float) -> "_KnownGroups":
         """Every object at every yaw, seen by the cameras."""
         turned = _seen_by_turned_objects(cameras, num_yaws)
         poses = torch.cat([turned.c2w.flatten(1), turned.fovy_rad[:, None]], dim=1)
@@ -140,22 +131,15 @@ class _KnownGroups:
         rgba = torch.cat([trace(build_scene(caption).to(which.device), different) for caption in captions])
         members = which.view(num_yaws, len(cameras))
         offsets = len(different) * torch.arange(len(captions), device=which.device)
-        return _KnownGroups(EmpiricalDistribution(rgba), (offsets[:, None, None] + members).flatten(0, 1))
+        return _KnownGroups(EmpiricalDistribution(rgba, tau), (offsets[:, None, None] + members).flatten(0, 1))
 
-    def posterior_mean(
-        self,
-        noisy: Float[Tensor, "V 3 height width"],
-        background: Float[Tensor, "V 3"],
-        signal: Float[Tensor, "V"],
-        sigma: Float[Tensor, "V"],
-        tau: float,
-    ) -> Float[Tensor, "V 3 height width"]:
-        by_image = self.images.log_weights(noisy, background, signal, sigma, tau)
+    def posterior_mean(self, noisy: NoisyImages) -> Float[Tensor, "V 3 height width"]:
+        by_image = self.images.log_weights(noisy)
         # A constant for each view is the same for every group, so that sums over views compare groups.
         by_view = by_image.gather(1, self.members.T)
         weights = by_view.sum(dim=0).softmax(dim=0)
         shares = torch.zeros_like(by_image).scatter_add(1, self.members.T, weights.expand_as(by_view))
-        return self.images.mean(shares, noisy, background, signal, sigma, tau)
+        return self.images.mean(shares, noisy)
 
 
 def _shared_caption(captions: tuple[ToyboxCaption | None, ...]) -> ToyboxCaption | None:

@@ -5,16 +5,37 @@ x = 2 (P + (1 - A) b) - 1 = Y + G b with Y = 2 P - 1 and G = 2 (1 - A): linear i
 all B backgrounds are therefore matrix products with Y and G, and no image is ever composited.
 """
 
+from dataclasses import dataclass
+
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class NoisyImages:
+    """signal x_0 + sigma noise, and what is known of it."""
+
+    images: Float[Tensor, "B 3 height width"]
+    background: Float[Tensor, "B 3"]
+    """Of x_0, a color in [0, 1]."""
+    signal: Float[Tensor, "B"]
+    sigma: Float[Tensor, "B"]
+
+    def __getitem__(self, rows: Int[Tensor, "R"] | slice) -> "NoisyImages":
+        return NoisyImages(self.images[rows], self.background[rows], self.signal[rows], self.sigma[rows])
 
 
 class EmpiricalDistribution:
     """N equally likely images, each optionally the center of a round Gaussian."""
 
-    def __init__(self, rgba: Float[Tensor, "N height width 4"]) -> None:
-        """`rgba` is premultiplied, in [0, 1]."""
+    def __init__(self, rgba: Float[Tensor, "N height width 4"], tau: float = 0.0) -> None:
+        """
+        Args:
+            rgba: premultiplied, in [0, 1].
+            tau: standard deviation of each Gaussian.
+        """
+        self._tau = tau
         self.shape = tuple(rgba.shape[1:3])
         channels_first = rgba.movedim(-1, 1).flatten(2)
         colors = 2 * channels_first[:, :3] - 1
@@ -44,65 +65,48 @@ class EmpiricalDistribution:
         return moved
 
     def posterior_mean(
-        self,
-        noisy: Float[Tensor, "B 3 height width"],
-        background: Float[Tensor, "B 3"],
-        signal: Float[Tensor, "B"],
-        sigma: Float[Tensor, "B"],
-        tau: float = 0.0,
-        is_member: Bool[Tensor, "B N"] | None = None,
+        self, noisy: NoisyImages, is_member: Bool[Tensor, "B N"] | None = None
     ) -> Float[Tensor, "B 3 height width"]:
-        """E[x_0 | noisy = signal x_0 + sigma noise].
-
-        x_0 is one of the images that `is_member` marks (all, if None), plus noise of standard deviation `tau`.
-        """
-        log_weights = self.log_weights(noisy, background, signal, sigma, tau)
+        """E[x_0 | noisy]; `is_member` marks the images that x_0 may be (all, if None)."""
+        log_weights = self.log_weights(noisy)
         if is_member is not None:
             log_weights = log_weights.masked_fill(~is_member, -torch.inf)
-        return self.mean(log_weights.softmax(dim=1), noisy, background, signal, sigma, tau)
+        return self.mean(log_weights.softmax(dim=1), noisy)
 
-    def log_weights(
-        self,
-        noisy: Float[Tensor, "B 3 height width"],
-        background: Float[Tensor, "B 3"],
-        signal: Float[Tensor, "B"],
-        sigma: Float[Tensor, "B"],
-        tau: float = 0.0,
-    ) -> Float[Tensor, "B N"]:
+    def log_weights(self, noisy: NoisyImages) -> Float[Tensor, "B N"]:
         """The logarithm of how likely each image is, up to a constant for each noisy image; in double precision.
 
         -|r - signal d_i|^2 / (2 variance), d_i being image i less the mean image, r the rest of the noisy image.
         """
-        residual = noisy.flatten(2) - signal[:, None, None] * self._center(background)
+        residual = self._residual(noisy)
         products = residual.flatten(1) @ self._colors.T
-        products = products + (background[..., None] * residual).sum(1) @ self._gaps.T
+        products = products + (noisy.background[..., None] * residual).sum(1) @ self._gaps.T
         # The rest is small in size but not in digits: at low noise it is divided by a variance near 0.
-        background = background.double()
+        background = noisy.background.double()
         norms = self._color_norms + 2 * background @ self._cross_terms.T
         norms = norms + background.square().sum(1, keepdim=True) * self._gap_norms
-        variance = (sigma.square() + (signal * tau).square())[:, None].double()
-        signal = signal[:, None].double()
+        variance = self._variance(noisy)[:, None].double()
+        signal = noisy.signal[:, None].double()
         return (signal * products.double() - 0.5 * signal.square() * norms) / variance
 
-    def mean(
-        self,
-        weights: Float[Tensor, "B N"],
-        noisy: Float[Tensor, "B 3 height width"],
-        background: Float[Tensor, "B 3"],
-        signal: Float[Tensor, "B"],
-        sigma: Float[Tensor, "B"],
-        tau: float = 0.0,
-    ) -> Float[Tensor, "B 3 height width"]:
+    def mean(self, weights: Float[Tensor, "B N"], noisy: NoisyImages) -> Float[Tensor, "B 3 height width"]:
         """The posterior mean when image i has the posterior probability `weights[:, i]`."""
-        weights, center = weights.to(noisy.dtype), self._center(background)
-        residual = noisy.flatten(2) - signal[:, None, None] * center
+        weights, residual = weights.to(noisy.images.dtype), self._residual(noisy)
         deviation = (weights @ self._colors).view_as(residual)
-        deviation = deviation + background[..., None] * (weights @ self._gaps)[:, None]
+        deviation = deviation + noisy.background[..., None] * (weights @ self._gaps)[:, None]
         # Each Gaussian's own posterior mean lies between its image and the rescaled noisy image.
-        variance = sigma.square() + (signal * tau).square()
-        share = (signal * tau**2 / variance)[:, None, None]
-        mean = center + deviation + share * (residual - signal[:, None, None] * deviation)
-        return mean.view_as(noisy)
+        share = (noisy.signal * self._tau**2 / self._variance(noisy))[:, None, None]
+        mean = self._center(noisy.background) + deviation
+        mean = mean + share * (residual - noisy.signal[:, None, None] * deviation)
+        return mean.view_as(noisy.images)
+
+    def _variance(self, noisy: NoisyImages) -> Float[Tensor, "B"]:
+        """Of a noisy image around each image, rescaled."""
+        return noisy.sigma.square() + (noisy.signal * self._tau).square()
+
+    def _residual(self, noisy: NoisyImages) -> Float[Tensor, "B 3 D"]:
+        """What the mean image does not explain."""
+        return noisy.images.flatten(2) - noisy.signal[:, None, None] * self._center(noisy.background)
 
     def _center(self, background: Float[Tensor, "B 3"]) -> Float[Tensor, "B 3 D"]:
         """The mean image on each background."""

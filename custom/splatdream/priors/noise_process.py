@@ -4,7 +4,6 @@ T timesteps, from 0 (nearly clean) to T - 1 (nearly noise alone); B images.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -22,7 +21,7 @@ class NoiseProcess(ABC):
     """
 
     kind: ClassVar[str]
-    """Name of the kind, for those who are written for some kinds only; see `require`."""
+    """Name of the kind, for methods that have a meaning on some kinds only."""
     levels: Float[Tensor, "T"]
     """One number for each timestep, from which its scales follow; the kind says which."""
 
@@ -61,14 +60,6 @@ class NoiseProcess(ABC):
     ) -> tuple[Float[Tensor, "B ..."], Float[Tensor, "B ..."]]:
         """a_t^2 and s_t^2, likewise."""
         return self._squared_scales(self._levels_at(timesteps, like))
-
-    def require(self, kinds: Iterable[str], user: str) -> None:
-        """
-        Raises:
-            ValueError: `user`, by its setting and value, is made for other `kinds`.
-        """
-        if self.kind not in kinds:
-            raise ValueError(f"{user} is made for {' and '.join(kinds)}, and this prior's noise is {self.kind}")
 
     def add_noise(
         self, clean: Float[Tensor, "B ..."], noise: Float[Tensor, "B ..."], timesteps: Int[Tensor, "B"]

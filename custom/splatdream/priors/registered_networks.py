@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..host import BaseObject, info, register
-from ..toybox.image_cache import cache_folder
+from ..storage.cache_folder import cache_folder
 from .condition_cache import ConditionCache
 from .content import files_content
 from .kept import kept_or_loaded

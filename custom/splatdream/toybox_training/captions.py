@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from ..cameras.batch import CameraBatch
-from ..prompts.directions import classify_views
+from ..prompts.directions import ViewDirection, classify_views
 from ..toybox.vocabulary import ACCESSORIES, COLORS, FACED_OBJECTS, OBJECTS, ToyboxCaption
 
 VIEW_WORD_SHARE = 0.5
@@ -56,8 +56,8 @@ def training_captions(num_dressed: int, seed: int) -> tuple[ToyboxCaption, ...]:
 
 def view_words(cameras: CameraBatch) -> list[str]:
     """The word for where each camera looks from."""
-    names = ("side", "front", "back", "overhead")
-    return [names[int(view)] for view in classify_views(cameras.elevation_deg, cameras.azimuth_deg)]
+    views = classify_views(cameras.elevation_deg, cameras.azimuth_deg)
+    return [ViewDirection(view).name.lower() for view in views.tolist()]
 
 
 def training_text(caption: ToyboxCaption, view_word: str, generator: torch.Generator) -> str:
