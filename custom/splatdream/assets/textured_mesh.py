@@ -148,6 +148,8 @@ class TexturedMeshGeometry(Asset):
     def _from_cloud(self, cloud: GaussianCloud, source_pixel: float) -> TexturedMesh:
         info(f"meshing {len(cloud)} Gaussians")
         trained_pixel = source_pixel if self.cfg.trained_pixel is None else self.cfg.trained_pixel
+        if trained_pixel == 0:
+            info("without the blur of their training; system.geometry.trained_pixel can give it to them")
         extraction = ExtractionOptions(
             resolution=self.cfg.resolution,
             threshold=self.cfg.threshold,
