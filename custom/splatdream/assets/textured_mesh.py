@@ -111,14 +111,15 @@ class TexturedMeshGeometry(Asset):
 
     @torch.no_grad()
     def draw(self, scene: Any) -> None:
-        scene.add_glb("/mesh", glb_bytes(self.textured_mesh()))
+        # From the file's axes, y up and the front toward z, to the world's: a third of a turn about (1, 1, 1).
+        scene.add_glb("/mesh", glb_bytes(self.textured_mesh()), wxyz=(0.5, 0.5, 0.5, 0.5))
 
     def export(self, **kwargs: object) -> dict[str, Tensor]:
         """The tensors by name, without gradient."""
         return {name: getattr(self, name).detach() for name in _TENSORS}
 
     @staticmethod
-    def create_from(other: BaseGeometry, cfg: object = None, copy_net: bool = True, **kwargs: object) -> BaseGeometry:
+    def create_from(other: object, cfg: object = None, copy_net: bool = True, **kwargs: object) -> BaseGeometry:
         """A textured mesh of another geometry's Gaussians, or of another textured mesh.
 
         Raises:
