@@ -111,14 +111,15 @@ class TexturedMeshGeometry(Asset):
 
     @torch.no_grad()
     def draw(self, scene: Any) -> None:
-        scene.add_glb("/mesh", glb_bytes(self.textured_mesh()))
+        # From the file's axes, y up and the front toward z, to the world's: a third of a turn about (1, 1, 1).
+        scene.add_glb("/mesh", glb_bytes(self.textured_mesh()), wxyz=(0.5, 0.5, 0.5, 0.5))
 
     def export(self, **kwargs: object) -> dict[str, Tensor]:
         """The tensors by name, without gradient."""
         return {name: getattr(self, name).detach() for name in _TENSORS}
 
     @staticmethod
-    def create_from(other: BaseGeometry, cfg: object = None, copy_net: bool = True, **kwargs: object) -> BaseGeometry:
+    def create_from(other: object, cfg: object = None, copy_net: bool = True, **kwargs: object) -> BaseGeometry:
         """A textured mesh of another geometry's Gaussians, or of another textured mesh.
 
         Raises:
@@ -148,6 +149,8 @@ class TexturedMeshGeometry(Asset):
     def _from_cloud(self, cloud: GaussianCloud, source_pixel: float) -> TexturedMesh:
         info(f"meshing {len(cloud)} Gaussians")
         trained_pixel = source_pixel if self.cfg.trained_pixel is None else self.cfg.trained_pixel
+        if trained_pixel == 0:
+            info("without the blur of their training; system.geometry.trained_pixel can give it to them")
         extraction = ExtractionOptions(
             resolution=self.cfg.resolution,
             threshold=self.cfg.threshold,
