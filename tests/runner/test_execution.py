@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from splatdream.priors import registered_networks
 from splatdream.runner.execution import ChildProcess, InProcess, Runs, finished_run
+from splatdream.runner.fingerprint import fingerprint
 from splatdream.runner.request import RunRequest, setting
 from splatdream.runner.results import by_step, find_result, read_result
 
@@ -72,7 +73,10 @@ def test_another_request_in_the_same_folder_replaces_what_was_there(tmp_path):
     folder = tmp_path / "x" / "run"
     finished_run(tiny("trainer.max_steps=2"), folder, InProcess())
     (folder / "notes.txt").write_text("mine")
-    result = finished_run(tiny(), folder, InProcess())
+    stamped = tmp_path / "parsed.yaml"
+    stamped.write_text((CONFIGS / "tiny.yaml").read_text() + "timestamp: '@20260101-000000'\n")
+    result = finished_run(RunRequest(str(stamped), tiny().overrides), folder, InProcess())
+    assert result.fingerprint == fingerprint(tiny())
     assert [path.parent.name for path in (folder / "save").glob("*/cloud.ply")] == ["it1-export"]
     assert result.file("cloud").parent.name == "it1-export" and (folder / "notes.txt").exists()
 

@@ -92,7 +92,8 @@ def _run(request: RunRequest, key: str, folder: Path, execute: Executor) -> RunR
         raise ValueError(f"{request.config} is in the folder that the run would replace; copy it elsewhere")
     _clear(folder)
     place = [setting("exp_root_dir", str(folder.parent.parent)), setting("name", folder.parent.name)]
-    place += [setting("tag", folder.name), "use_timestamp=false"]
+    # A trial's parsed.yaml brings its own timestamp along.
+    place += [setting("tag", folder.name), "use_timestamp=false", setting("timestamp", "")]
     began = time.monotonic()
     exit_code = execute(["--config", request.config, *request.settings(), *place], folder / _LOG)
     if exit_code in _INTERRUPTED:
