@@ -28,7 +28,7 @@ class GuidanceMixin:
         # Guidance is built here, not in configure(): validation, test and export need neither a prior nor its memory.
         self.prompt_processor = find(self.cfg.prompt_processor_type)(self.cfg.prompt_processor)
         self.guidance = adopted(find(self.cfg.guidance_type)(self.cfg.guidance))
-        self._prompts = self.prompt_processor()
+        self._prompts = self.guidance.prompts(self.prompt_processor)
         # One optimizer: Lightning counts its steps, and two would make every schedule run twice as fast.
         optimizer = make_adam(self.geometry.params(), self.geometry.learning_rates(0, 0))
         if self._restored_guidance is not None:
