@@ -31,12 +31,16 @@ class RegisteredMixturePrior(BaseObject):
     class Config(BaseObject.Config):
         views_per_group: int = 1
         """Views of one prediction."""
+        pure: str = ""
+        """Whatever the text, what this one means is predicted."""
 
     def configure(self):
         generator = torch.Generator().manual_seed(7)
         self.prior = CountingPrior(
             {text: Mixture(torch.rand(3, 3, 4, 4, generator=generator), width=0.1) for text in PROMPTS.texts}
         )
+        if self.cfg.pure:
+            self.prior.mixtures = dict.fromkeys(PROMPTS.texts, self.prior.mixtures[self.cfg.pure])
         self.prior.views_per_group = self.cfg.views_per_group
 
     def __call__(self):
@@ -90,6 +94,31 @@ def test_perp_neg_costs_more_and_changes_the_gradient_of_every_view_but_pure_one
     plain, pushed = make(guidance_scale=7.5), make(guidance_scale=7.5, perp_neg=1.0)
     assert call(pushed)[0]["denoiser_evaluations"] == 4 * 4
     assert not torch.allclose(gradient(plain), gradient(pushed))
+
+
+def test_between_two_directions_interpolated_views_mix_their_predictions():
+    batch = {"azimuths": (45.0, 135.0), "step": 3}
+    mixed, plain = make(interpolated_views=True), make()
+    front, side, back = (
+        gradient(make(prior={"pure": text}), **batch)
+        for text in ("a cat, front view", "a cat, side view", "a cat, back view")
+    )
+    expected = torch.stack([(front[0] + side[0]) / 2, (side[1] + back[1]) / 2])
+    torch.testing.assert_close(gradient(mixed, **batch), expected)
+    assert not torch.allclose(gradient(plain, **batch), expected)
+
+
+def test_a_flipped_step_looks_at_mirrored_views():
+    guidance = make(flip_probability=0.5)
+    guidance._prior.encode_images = lambda rgb: seen.append(rgb.detach()) or rgb.movedim(-1, 1)
+    seen, rgb = [], torch.rand(1, 4, 4, 3)
+    batch = orbit_cameras([10.0], [0.0], width=4, height=4).to_batch()
+    for step in range(40):
+        guidance.update_step(0, step)
+        guidance(rgb, PROMPTS, **batch)
+    flipped = [torch.equal(image, rgb.flip(2)) for image in seen]
+    assert all(is_flipped or torch.equal(image, rgb) for image, is_flipped in zip(seen, flipped, strict=True))
+    assert 10 <= sum(flipped) <= 30
 
 
 def test_the_gradient_clip_rises_as_d_sds_prescribes():

@@ -49,6 +49,33 @@ def test_equal_prompts_are_encoded_once_even_when_every_step_brings_a_new_object
     assert len(encoded) == 1
 
 
+class UpstreamProcessor:
+    """What threestudio's prompt processors keep and say."""
+
+    def __init__(self, negative_prompt="", use_perp_neg=False):
+        self.cfg = SimpleNamespace(negative_prompt=negative_prompt)
+        self.use_perp_neg = use_perp_neg
+
+    def __call__(self):
+        return SimpleNamespace(**vars(upstream_prompts()), use_perp_neg=self.use_perp_neg)
+
+
+def test_the_negative_prompt_of_threestudios_processors_is_not_lost(guidance):
+    assert guidance.prompts(UpstreamProcessor("ugly")).negative_prompt == "ugly"
+    output = adopted(Foreign()).prompts(UpstreamProcessor("ugly"))
+    assert not output.use_perp_neg and output.prompt == "a cat"
+
+
+def test_perp_neg_asked_of_threestudios_processors_is_not_lost(guidance):
+    with pytest.raises(ValueError, match=r"use_perp_neg has no effect.*set guidance\.perp_neg: 1\.0"):
+        guidance.prompts(UpstreamProcessor(use_perp_neg=True))
+    batch = orbit_cameras([0.0], [0.0], width=4, height=4).to_batch()
+    with pytest.raises(ValueError, match="use_perp_neg has no effect"):
+        guidance(torch.zeros(1, 4, 4, 3), UpstreamProcessor(use_perp_neg=True)(), **batch)
+    pushing = Guidance({"prior_type": "splatdream-null-prior", "perp_neg": 1.0})
+    assert pushing.prompts(UpstreamProcessor(use_perp_neg=True)).prompt == "a cat"
+
+
 def test_our_own_is_adopted_as_it_is_and_names_its_prior(guidance):
     assert adopted(guidance) is guidance
     assert guidance.manifest() == {"name": "NullPrior"}

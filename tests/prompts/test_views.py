@@ -91,13 +91,26 @@ def test_texts_of_an_upstream_prompt_processor_are_understood():
         prompt = "a cat"
         prompts_vd = ("a cat, side view", "a cat, front view", "a cat, back view", "a cat, overhead view")
 
-    prompts = from_upstream(PromptProcessorOutput(), is_view_dependent=True)
+    prompts = from_upstream(PromptProcessorOutput())
     assert prompts.texts[prompts.rows(orbit_cameras([0], [180]))[0]] == "a cat, back view"
+
+
+def test_perp_negs_weights_of_an_upstream_prompt_processor_are_carried_over():
+    class PromptProcessorOutput:
+        prompt = "a cat"
+        prompts_vd = ("side", "front", "back", "overhead")
+        perp_neg_f_fs = (2.0, 0.0, 0.0)  # a constant 2 away from the front on the front half
+        perp_neg_f_sb = (1, 0.5, -0.606)
+
+    prompts = from_upstream(PromptProcessorOutput(), negative_prompt="ugly")
+    assert prompts.perp_neg_terms(orbit_cameras([0], [60])).negative_weights[0] == -2
+    assert prompts.decays.front_back == make_view_prompts("a cat").decays.front_back
+    assert prompts.texts[prompts.negative_rows(orbit_cameras([0], [0]))[0]] == "ugly"
 
 
 def test_an_object_without_texts_is_refused():
     with pytest.raises(TypeError, match="carries no texts"):
-        from_upstream(object(), is_view_dependent=True)
+        from_upstream(object())
 
 
 def test_library_keywords_stand_for_a_sentence():

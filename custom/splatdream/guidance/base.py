@@ -18,6 +18,10 @@ from .step import GuidedStep, StepSettings
 class AnyGuidance(Updateable):
     """What a system asks of a guidance besides its losses. It learns nothing and keeps nothing, unless it says so."""
 
+    def prompts(self, processor: Callable[[], object]) -> object:
+        """What to call it with as `prompt_utils`: what the prompt processor of a run says."""
+        return processor()
+
     def manifest(self) -> dict[str, object]:
         """What identifies its prior in a run manifest."""
         return {}
@@ -59,6 +63,24 @@ class PriorGuidance(AnyGuidance, BaseObject):
         self._encoded: tuple[ViewPrompts, Condition] | None = None
         self.update_step(0, 0)
 
+    def prompts(self, processor: Callable[[], object]) -> ViewPrompts:
+        """See `AnyGuidance`; what threestudio's processors know is carried over, as far as it is read here.
+
+        Raises:
+            ValueError: the processor asks for Perp-Neg, which is a setting of the guidance here.
+        """
+        return self._view_prompts(processor(), getattr(getattr(processor, "cfg", None), "negative_prompt", ""))
+
+    def _view_prompts(self, prompt_utils: object, negative_prompt: str = "") -> ViewPrompts:
+        if isinstance(prompt_utils, ViewPrompts):
+            return prompt_utils
+        if getattr(prompt_utils, "use_perp_neg", False) and not getattr(self.cfg, "perp_neg", 0):
+            raise ValueError(
+                "prompt_processor.use_perp_neg has no effect: Perp-Neg is a setting of the guidance here; "
+                "set guidance.perp_neg: 1.0 (splatdream-guidance), or use_perp_neg: false"
+            )
+        return from_upstream(prompt_utils, negative_prompt)
+
     def _check(self) -> None:
         check_fields("guidance", self.cfg, self.Config)
 
@@ -88,10 +110,8 @@ class PriorGuidance(AnyGuidance, BaseObject):
 
     def _encode(self, prompt_utils: object) -> tuple[ViewPrompts, Condition]:
         """Texts are encoded at the first call and kept for as long as equal prompts come in."""
-        prompts = prompt_utils
-        if not isinstance(prompts, ViewPrompts):
-            # threestudio makes a new object for every step.
-            prompts = from_upstream(prompt_utils, is_view_dependent=True)
+        # threestudio's own systems bring a new object for every step.
+        prompts = self._view_prompts(prompt_utils)
         if self._encoded is None or self._encoded[0] != prompts:
             texts = prompts.with_suffix(self._prior.prompt_suffix).texts
             self._encoded = (prompts, self._prior.encode_texts(texts))

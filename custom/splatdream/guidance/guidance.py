@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..cameras.random_streams import generator_for
 from ..host import C, register
 from .base import PriorGuidance
 from .config_checks import check_config
@@ -36,6 +37,10 @@ class Guidance(PriorGuidance):
         """Share of the spread of the guided prediction that is brought back to that of the conditional one; 0 to 1."""
         perp_neg: Annotated[Any, OptionRange(0, remedy="1 takes threestudio's weights, 0 is off")] = 0.0
         """Strength of Perp-Neg: 1 takes threestudio's weights, 0 is off."""
+        interpolated_views: bool = False
+        """Mix the predictions from neighboring view texts by azimuth, as Perp-Neg does; not needed beside it."""
+        flip_probability: Annotated[float, OptionRange(0, 1, remedy="0 is off, 0.5 LucidDreamer's")] = 0.0
+        """Probability that the prior sees the views of a step mirrored; not for priors that are told cameras."""
         weighting: str = "sigma_squared"
         """w(t): sigma_squared, uniform, fantasia3d or noise_to_signal."""
         min_step_fraction: Annotated[Any, OptionRange(0, 1, remedy="the default is 0.02")] = 0.02
@@ -79,6 +84,7 @@ class Guidance(PriorGuidance):
             guidance_scale=float(now(self.cfg.guidance_scale)),
             guidance_rescale=self.cfg.guidance_rescale,
             perp_neg=now(self.cfg.perp_neg),
+            interpolated_views=self.cfg.interpolated_views,
             weighting=self.cfg.weighting,
             min_step_fraction=now(self.cfg.min_step_fraction),
             max_step_fraction=now(self.cfg.max_step_fraction),
@@ -124,6 +130,8 @@ class Guidance(PriorGuidance):
         self.finite.begin_step(self._step)
         if rgb.requires_grad:
             rgb.register_hook(self.finite)
+        if torch.rand((), generator=generator_for(self.cfg.seed, "flip", self._step)) < self.cfg.flip_probability:
+            rgb = rgb.flip(2)
         latents = rgb.movedim(-1, 1) if rgb_as_latents else self._prior.encode_images(rgb)
         step = self._guided_step(latents, prompt_utils, background_color, batch, self._step, self._settings)
         supplied, losses = (

@@ -26,6 +26,7 @@ class StepSettings:
     guidance_scale: float = 1.0
     guidance_rescale: float = 0.0
     perp_neg: float = 0.0
+    interpolated_views: bool = False
     weighting: str = "sigma_squared"
     min_step_fraction: float = 0.02
     max_step_fraction: float = 0.98
@@ -78,6 +79,7 @@ class GuidedStep:
 
     def denoiser(self) -> Denoiser:
         prompts, cameras, strength = self.prompts, self.views.cameras, self.settings.perp_neg
+        has_terms = strength > 0 or self.settings.interpolated_views
         return Denoiser(
             self.prior,
             self.condition,
@@ -86,7 +88,7 @@ class GuidedStep:
             self.views,
             self.settings.guidance_scale,
             prompts.empty_rows(cameras),
-            prompts.perp_neg_terms(cameras).scaled(strength) if strength > 0 else None,
+            prompts.perp_neg_terms(cameras).scaled(strength) if has_terms else None,
             self.settings.guidance_rescale,
             self.counter,
         )

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..cameras.batch import CameraBatch
 from .directions import ViewDirection, ViewThresholds, classify_views
-from .perp_neg import PerpNegTerms, perp_neg_terms
+from .perp_neg import PerpNegDecays, PerpNegTerms, perp_neg_terms
 from .wording import describe_view
 
 
@@ -27,6 +27,7 @@ class ViewPrompts:
     is_view_dependent: bool = True
     """False: every camera gets `prompt` as it is."""
     thresholds: ViewThresholds = field(default_factory=ViewThresholds)
+    decays: PerpNegDecays = field(default_factory=PerpNegDecays)
 
     @property
     def texts(self) -> list[str]:
@@ -69,7 +70,7 @@ class ViewPrompts:
                 "Perp-Neg weighs view-dependent texts against each other; "
                 "set system.prompt_processor.is_view_dependent: true"
             )
-        return perp_neg_terms(cameras.elevation_deg.cpu(), cameras.azimuth_deg.cpu(), self.thresholds)
+        return perp_neg_terms(cameras.elevation_deg.cpu(), cameras.azimuth_deg.cpu(), self.thresholds, self.decays)
 
 
 def make_view_prompts(
@@ -101,10 +102,13 @@ def make_view_prompts(
     )
 
 
-def from_upstream(prompt_utils: object, is_view_dependent: bool) -> ViewPrompts:
-    """The texts inside the output of one of threestudio's own prompt processors.
+def from_upstream(prompt_utils: object, negative_prompt: str = "") -> ViewPrompts:
+    """The texts, and the weights of Perp-Neg, inside the output of one of threestudio's own prompt processors.
 
     Its thresholds live in functions that cannot be read back, so the defaults (which are also its own) are used.
+
+    Args:
+        negative_prompt: the processor's, of which the output keeps the embedding only.
     """
     prompt, prompts_vd = getattr(prompt_utils, "prompt", None), getattr(prompt_utils, "prompts_vd", None)
     if prompt is None or prompts_vd is None:
@@ -112,9 +116,11 @@ def from_upstream(prompt_utils: object, is_view_dependent: bool) -> ViewPrompts:
             f"prompt_utils of type {type(prompt_utils).__name__} carries no texts; "
             "set system.prompt_processor_type: splatdream-prompt-processor"
         )
-    # threestudio keeps no negative text here, only its embedding.
+    names = {"front_side": "fs", "side_front": "sf", "side_back": "sb", "front_back": "fsb"}
+    given = {ours: getattr(prompt_utils, f"perp_neg_f_{theirs}", None) for ours, theirs in names.items()}
     return ViewPrompts(
         prompt=prompt,
+        negative_prompt=negative_prompt,
         view_texts={direction: prompts_vd[direction] for direction in ViewDirection},
-        is_view_dependent=is_view_dependent,
+        decays=PerpNegDecays(**{name: tuple(decay) for name, decay in given.items() if decay is not None}),
     )

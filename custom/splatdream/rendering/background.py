@@ -22,7 +22,10 @@ class PlainBackground(BaseBackground):
         color: list[float] = field(default_factory=lambda: [1.0, 1.0, 1.0])
         """Red, green and blue in [0, 1]."""
         random_probability: float = 0.0
-        """Probability that a view in training gets a random color instead."""
+        """Probability that a view in training, or a group of them, gets a random color instead."""
+        views_per_group: int = 1
+        """Consecutive views that share their color, `${data.views_per_group}`: those that a multi-view prior looks at
+        together were rendered over one background in its training."""
         seed: int = 0
         """Seed of the random colors; `${seed}` in a YAML."""
 
@@ -39,7 +42,16 @@ class PlainBackground(BaseBackground):
         colors = dirs.new_tensor(list(self.cfg.color)).expand(len(dirs), 3)
         if self.training and self.cfg.random_probability > 0:
             generator = generator_for(self.cfg.seed, "background", self._step)
-            is_random = torch.rand(len(dirs), 1, generator=generator) < self.cfg.random_probability
-            random_colors = torch.rand(len(dirs), 3, generator=generator)
+            groups, rest = divmod(len(dirs), self.cfg.views_per_group)
+            if rest:
+                raise ValueError(
+                    f"{len(dirs)} views do not divide into groups of background.views_per_group "
+                    f"{self.cfg.views_per_group}; set it to ${{data.views_per_group}}"
+                )
+            is_random = torch.rand(groups, 1, generator=generator) < self.cfg.random_probability
+            random_colors = torch.rand(groups, 3, generator=generator)
+            is_random, random_colors = (
+                values.repeat_interleave(self.cfg.views_per_group, dim=0) for values in (is_random, random_colors)
+            )
             colors = torch.where(is_random.to(dirs.device), random_colors.to(dirs), colors)
         return colors[:, None, None, :].expand_as(dirs)

@@ -50,7 +50,7 @@ class GuidanceDriver(Updateable):
         """Builds prompts and guidance from a system's configuration; returns parameter groups of what it learns."""
         self.prompt_processor = find(cfg.prompt_processor_type)(cfg.prompt_processor)
         self.guidance = adopted(find(cfg.guidance_type)(cfg.guidance))
-        self._prompts = self.prompt_processor()
+        self._prompts = self.guidance.prompts(self.prompt_processor)
         if self._restored is not None:
             self.guidance.load_state_dict(self._restored)
         return self.guidance.trainable_parameters(device)
