@@ -13,9 +13,10 @@ pytestmark = [
 
 @pytest.mark.parametrize("render_mode", ["RGB", "D", "ED", "RGB+D", "RGB+ED"])
 @pytest.mark.parametrize("absgrad", [False, True])
-def test_cpu_and_gsplat_agree(render_mode, absgrad, generator):
+@pytest.mark.parametrize("rasterize_mode", ["classic", "antialiased"])
+def test_cpu_and_gsplat_agree(render_mode, absgrad, rasterize_mode, generator):
     arguments = {**random_scene(300, seed=30), **ring_of_cameras(3, 61, 45)}
-    arguments |= {"render_mode": render_mode, "absgrad": absgrad}
+    arguments |= {"render_mode": render_mode, "absgrad": absgrad, "rasterize_mode": rasterize_mode}
     arguments["backgrounds"] = torch.rand(3, 3, generator=generator, dtype=torch.float64)
     exact = render_with_gradients(reference.rasterization, arguments, torch.float64)
     on_cpu = render_with_gradients(cpu.rasterization, arguments, torch.float32)

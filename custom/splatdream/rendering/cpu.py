@@ -9,7 +9,6 @@ N Gaussians, C cameras, K spherical-harmonics coefficients a channel, D channels
 """
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -30,18 +29,20 @@ _MIN_SUMMED = 65536  # Gaussians times the tiles that they touch, where they are
 
 
 class _Project(torch.autograd.Function):
-    """means, quats, scales -> means2d [C,N,2], conics [C,N,3], depths [C,N] and, without gradient, radii [C,N,2]."""
+    """means, quats, scales -> means2d [C,N,2], conics [C,N,3], depths [C,N], compensations [C,N] and radii [C,N,2].
+
+    Compensations are the factors of opacities in antialiased mode, [0,N] in classic mode. Radii have no gradient.
+    """
 
     @staticmethod
-    def forward(ctx, means, quats, scales, log2_opacities, given):
-        C, N = len(given.viewmats), len(means)
+    def forward(ctx, means, quats, scales, log2_opacities, cameras, given):
+        C, N = len(cameras[0]), len(means)
         means2d, conics = means.new_empty(C, N, 2), means.new_empty(C, N, 3)
-        depths = means.new_empty(C, N)
+        depths, compensations = means.new_empty(C, N), means.new_empty(C if given.is_antialiased else 0, N)
         radii = torch.empty(C, N, 2, dtype=torch.int32)
         gaussians = [tensor.detach().numpy() for tensor in (means, quats, scales)]
-        cameras = [given.viewmats.numpy(), given.Ks.numpy(), given.width, given.height]
         limits = [np.float32(x) for x in (given.near_plane, given.far_plane, given.radius_clip, given.eps2d)]
-        outputs = [tensor.numpy() for tensor in (means2d, conics, depths, radii)]
+        outputs = [tensor.numpy() for tensor in (means2d, conics, depths, radii, compensations)]
         finite = []
 
         def work(first: int, last: int) -> None:
@@ -52,32 +53,33 @@ class _Project(torch.autograd.Function):
         run_in_ranges(work, N, _MIN_PROJECTIONS // C)
         if not all(finite):
             _raise_not_finite(means=means, quats=quats, scales=scales)
-        ctx.save_for_backward(means, quats, scales, radii)
+        ctx.save_for_backward(means, quats, scales, radii, conics, compensations)
         ctx.cameras, ctx.eps2d = cameras, limits[-1]
         ctx.mark_non_differentiable(radii)
         ctx.set_materialize_grads(True)
-        return means2d, conics, depths, radii
+        return means2d, conics, depths, compensations, radii
 
     @staticmethod
-    def backward(ctx, grad_means2d, grad_conics, grad_depths, _):
-        means, quats, scales, radii = ctx.saved_tensors
-        inputs = [*(tensor.detach().numpy() for tensor in (means, quats, scales)), *ctx.cameras]
-        upstream = [tensor.contiguous().numpy() for tensor in (grad_means2d, grad_conics, grad_depths)]
+    def backward(ctx, *upstream):
+        means, quats, scales, *seen = ctx.saved_tensors
+        inputs = [*(tensor.detach().numpy() for tensor in (means, quats, scales)), *ctx.cameras, ctx.eps2d]
+        inputs += [tensor.detach().numpy() for tensor in seen]
+        upstream = [tensor.contiguous().numpy() for tensor in upstream[:-1]]
         gradients = [torch.empty_like(tensor) for tensor in (means, quats, scales)]
         outputs = [tensor.numpy() for tensor in gradients]
 
         def work(first: int, last: int) -> None:
-            numba_projection.project_backward(first, last, *inputs, ctx.eps2d, radii.numpy(), *upstream, *outputs)
+            numba_projection.project_backward(first, last, *inputs, *upstream, *outputs)
 
-        run_in_ranges(work, len(means), _MIN_PROJECTIONS // len(grad_depths))
-        return *gradients, None, None
+        run_in_ranges(work, len(means), _MIN_PROJECTIONS // len(upstream[0]))
+        return *gradients, None, None, None
 
 
 class _Composite(torch.autograd.Function):
-    """Screen Gaussians -> images [C,H,W,D] and alphas [C,H,W,1]. colors: [N,3], or [C,N,3] by camera."""
+    """Screen Gaussians -> images [C,H,W,D] and alphas [C,H,W,1]. C is 1 where cameras share opacities or colors."""
 
     @staticmethod
-    def forward(ctx, means2d, conics, depths, opacities, colors, backgrounds, radii, log2_opacities, given):
+    def forward(ctx, means2d, conics, depths, opacities, colors, backgrounds, radii, given):
         C, N, _ = means2d.shape
         width, height = given.width, given.height
         tiles_x, tiles_y = -(-width // numba_binning.TILE_WIDTH), -(-height // numba_binning.TILE_HEIGHT)
@@ -86,8 +88,7 @@ class _Composite(torch.autograd.Function):
         ranks, counts = np.empty((C, N), np.int32), np.empty((C, tiles), np.int64)
         num_drawn, blocks = np.empty(C, np.int64), np.empty(C, np.int64)
         screen = [tensor.detach().numpy() for tensor in (means2d, conics, depths, radii)]
-        by_camera = (colors if colors.ndim == 3 else colors[None]).detach().numpy()
-        sorted_by = (log2_opacities, by_camera, tiles_x, tiles_y)
+        sorted_by = (_log2(opacities), colors.detach().numpy(), tiles_x, tiles_y)
 
         def bin_cameras(first: int, last: int) -> None:
             numba_binning.bin_cameras(first, last, *screen, *sorted_by, ranks, records, counts, num_drawn, blocks)
@@ -175,7 +176,7 @@ class _Composite(torch.autograd.Function):
                 opacities.detach().numpy(),
                 *(tensor.numpy() for tensor in screen),
                 grad_opacities.numpy(),
-                (grad_colors if colors.ndim == 3 else grad_colors[None]).numpy(),
+                grad_colors.numpy(),
                 absgrad.numpy(),
             )
 
@@ -187,7 +188,7 @@ class _Composite(torch.autograd.Function):
             grad_backgrounds = torch.zeros_like(backgrounds)
             if ctx.contents[0]:
                 grad_backgrounds = ((1 - alphas) * grad_images[..., :3]).sum(dim=(1, 2))
-        return *screen, grad_opacities, grad_colors, grad_backgrounds, None, None, None
+        return *screen, grad_opacities, grad_colors, grad_backgrounds, None, None
 
 
 def rasterization(
@@ -207,18 +208,28 @@ def rasterization(
     given = Arguments(*args, **kwargs)
     _check_tensors(given.tensors())
     prepare_kernels()
-    # No gradient reaches the cameras.
-    fixed = {"viewmats": given.viewmats.detach(), "Ks": given.Ks.detach()}
-    given = replace(given, **{name: tensor.contiguous() for name, tensor in (given.tensors() | fixed).items()})
-    # By NumPy: torch would wake its own threads for it, which costs more than the logarithms where cores are busy.
-    with np.errstate(divide="ignore", invalid="ignore"):  # an opacity of 0 or less is not drawn
-        log2_opacities = np.log2(given.opacities.detach().numpy())
-    means2d, conics, depths, radii = _Project.apply(given.means, given.quats, given.scales, log2_opacities, given)
+    gaussians = (given.means, given.quats, given.scales, given.opacities)
+    viewmats, Ks = given.viewmats.detach(), given.Ks.detach()  # no gradient reaches them
+    means, quats, scales, opacities, colors, viewmats, Ks = (
+        tensor.contiguous() for tensor in (*gaussians, given.rgb(viewmats), viewmats, Ks)
+    )
+    cameras = (viewmats.numpy(), Ks.numpy(), given.width, given.height)
+    means2d, conics, depths, compensations, radii = _Project.apply(
+        means, quats, scales, _log2(opacities), cameras, given
+    )
     if means2d.requires_grad:
         means2d.retain_grad()
-    on_screen = (means2d, conics, depths, given.opacities, given.rgb())
-    images, alphas = _Composite.apply(*on_screen, given.backgrounds, radii, log2_opacities, given)
+    opacities = opacities * compensations if given.is_antialiased else opacities[None]
+    on_screen = (means2d, conics, depths, opacities, colors if colors.ndim == 3 else colors[None])
+    backgrounds = None if given.backgrounds is None else given.backgrounds.contiguous()
+    images, alphas = _Composite.apply(*on_screen, backgrounds, radii, given)
     return images, alphas, given.info(means2d=means2d, radii=radii, depths=depths, conics=conics)
+
+
+def _log2(opacities: Tensor) -> np.ndarray:
+    # By NumPy: torch would wake its own threads for it, which costs more than the logarithms where cores are busy.
+    with np.errstate(divide="ignore", invalid="ignore"):  # an opacity of 0 or less is not drawn
+        return np.log2(opacities.detach().numpy())
 
 
 def _check_tensors(tensors: dict[str, Tensor]) -> None:

@@ -33,8 +33,10 @@ def project(
     width: int,
     height: int,
     eps2d: float,
-) -> tuple[Float[Tensor, "C N 2"], Float[Tensor, "C N 2 2"], Float[Tensor, "C N"]]:
-    """Centers in pixels, covariances in pixels^2 with eps2d on the diagonal, and depths (z in the camera).
+) -> tuple[Float[Tensor, "C N 2"], Float[Tensor, "C N 2 2"], Float[Tensor, "C N"], Float[Tensor, "C N"]]:
+    """Centers in pixels, covariances in pixels^2 with eps2d on the diagonal, depths (z in the camera), compensations.
+
+    A compensation is the area of the ellipse before eps2d over that after: sqrt(det before / det after).
 
     The Jacobian of the projection is taken at a point that is clamped to just outside of the frustum, as gsplat does,
     so that Gaussians far to the side do not blow up.
@@ -54,14 +56,17 @@ def project(
     axes = quat_to_matrix(quats) * scales[:, None, :]  # column j: local axis j times its standard deviation
     half = torch.einsum("cnij,cjk,nkl->cnil", jacobian, rotation, axes)
     covariances = half @ half.transpose(-1, -2) + eps2d * torch.eye(2, dtype=means.dtype, device=means.device)
-    return means2d, covariances, z
+    # det(half half^T) is a squared norm (Cauchy and Binet). The gradient of a norm at 0 is 0, that of a root is not.
+    area = torch.linalg.vector_norm(torch.linalg.cross(half[..., 0, :], half[..., 1, :], dim=-1), dim=-1)
+    compensations = area / torch.linalg.det(covariances).clamp(min=MIN_DETERMINANT).sqrt()
+    return means2d, covariances, z, compensations
 
 
 def screen_radii(
     means2d: Float[Tensor, "C N 2"],
     covariances: Float[Tensor, "C N 2 2"],
     depths: Float[Tensor, "C N"],
-    opacities: Float[Tensor, "N"],
+    opacities: Float[Tensor, "C N"],
     width: int,
     height: int,
     near_plane: float,
@@ -71,7 +76,7 @@ def screen_radii(
     """Half sizes in pixels of the box where alpha can reach 1/255; 0 for a Gaussian that is not drawn."""
     extent = torch.sqrt(2 * torch.log((opacities / ALPHA_THRESHOLD).clamp(min=1))).clamp(max=MAX_EXTENT_SIGMAS)
     variances = covariances.diagonal(dim1=-2, dim2=-1)
-    radii = torch.ceil(extent[:, None] * variances.sqrt())
+    radii = torch.ceil(extent[..., None] * variances.sqrt())
     image_size = torch.tensor([width, height], dtype=means2d.dtype, device=means2d.device)
     is_drawn = (depths > near_plane) & (depths < far_plane) & (opacities >= ALPHA_THRESHOLD)
     is_drawn &= ((means2d + radii > 0) & (means2d - radii < image_size)).all(dim=-1)
@@ -118,7 +123,7 @@ def rasterization(
     """
     given = Arguments(*args, **kwargs)
     width, height = given.width, given.height
-    means2d, covariances, depths = project(
+    means2d, covariances, depths, compensations = project(
         given.means, given.quats, given.scales, given.viewmats, given.Ks, width, height, given.eps2d
     )
     if means2d.requires_grad:
@@ -126,10 +131,13 @@ def rasterization(
     determinants = torch.linalg.det(covariances).clamp(min=MIN_DETERMINANT)
     conics = torch.stack([covariances[..., 1, 1], -covariances[..., 0, 1], covariances[..., 0, 0]], dim=-1)
     conics = conics / determinants[..., None]
+    opacities = given.opacities.expand(len(given.viewmats), -1)
+    if given.is_antialiased:
+        opacities = opacities * compensations
     with torch.no_grad():
         limits = (given.near_plane, given.far_plane, given.radius_clip)
-        radii = screen_radii(means2d, covariances, depths, given.opacities, width, height, *limits)
-    colors = given.rgb().expand(len(given.viewmats), -1, -1)
+        radii = screen_radii(means2d, covariances, depths, opacities, width, height, *limits)
+    colors = given.rgb(given.viewmats).expand(len(given.viewmats), -1, -1)
 
     images, alphas = [], []
     for camera in range(len(given.viewmats)):
@@ -138,7 +146,7 @@ def rasterization(
         centers = means2d[camera][order].expand(width * height, -1, -1)
         if given.absgrad and centers.requires_grad:
             centers.register_hook(_absgrad_hook(means2d, camera, order))
-        pixels = pixel_alphas(centers, conics[camera][order], given.opacities[order], width, height)
+        pixels = pixel_alphas(centers, conics[camera][order], opacities[camera][order], width, height)
         weights = blending_weights(pixels)
         features = torch.cat([colors[camera][order], depths[camera][order, None]], dim=-1)
         images.append((weights @ features).reshape(height, width, 4))

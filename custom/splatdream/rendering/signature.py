@@ -3,7 +3,7 @@
 N Gaussians, C cameras, K spherical-harmonics coefficients a channel.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -22,6 +22,7 @@ FRUSTUM_MARGIN = 0.3
 """Share of the half image, beyond its border, where the Jacobian of the projection stops following the Gaussian."""
 MIN_DETERMINANT = 1e-10
 RENDER_MODES = ("RGB", "D", "ED", "RGB+D", "RGB+ED")
+RASTERIZE_MODES = ("classic", "antialiased")
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +59,9 @@ class Arguments:
     """RGB, D (accumulated depth), ED (expected depth = D / alpha), RGB+D, RGB+ED; depth comes last."""
     absgrad: bool = False
     """The backward pass leaves the sum over pixels of |gradient| in `info["means2d"].absgrad`."""
+    rasterize_mode: str = "classic"
+    """"antialiased" keeps the light of a Gaussian that eps2d makes larger: its opacity is multiplied by the square root
+    of the determinants' ratio, before eps2d over after (Mip-Splatting sec. 5.2, arXiv:2311.16493)."""
 
     def __post_init__(self) -> None:
         N, C = len(self.means), len(self.viewmats)
@@ -67,8 +71,9 @@ class Arguments:
             if tensor.shape != expected.get(name, tensor.shape):
                 raise ValueError(f"{name} has the shape {list(tensor.shape)}, expected {list(expected[name])}")
         self._check_colors()
-        if self.render_mode not in RENDER_MODES:
-            raise ValueError(f"render_mode {self.render_mode!r} is not one of {', '.join(RENDER_MODES)}")
+        for name, modes in (("render_mode", RENDER_MODES), ("rasterize_mode", RASTERIZE_MODES)):
+            if getattr(self, name) not in modes:
+                raise ValueError(f"{name} {getattr(self, name)!r} is not one of {', '.join(modes)}")
         if C < 1 or self.width < 1 or self.height < 1:
             raise ValueError(f"nothing to render: {C} cameras of {self.width} x {self.height} pixels")
 
@@ -86,19 +91,22 @@ class Arguments:
 
     def tensors(self) -> dict[str, Tensor]:
         """Those of the arguments that are tensors, by name."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in values.items() if isinstance(value, Tensor)}
+        return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+
+    @property
+    def is_antialiased(self) -> bool:
+        return self.rasterize_mode == "antialiased"
 
     @property
     def contents(self) -> tuple[bool, bool, bool]:
         """Of the images: whether there are colors, a depth, and whether the depth is divided by alpha."""
         return self.render_mode.startswith("RGB"), "D" in self.render_mode, self.render_mode.endswith("ED")
 
-    def rgb(self) -> Float[Tensor, "N 3"] | Float[Tensor, "C N 3"]:
-        """The colors as the cameras see them: spherical harmonics evaluated, negative values cut off."""
+    def rgb(self, viewmats: Float[Tensor, "C 4 4"]) -> Float[Tensor, "N 3"] | Float[Tensor, "C N 3"]:
+        """The colors as these cameras see them: spherical harmonics evaluated, negative values cut off."""
         if self.sh_degree is None:
             return self.colors
-        positions = torch.linalg.inv(self.viewmats)[:, None, :3, 3]
+        positions = torch.linalg.inv(viewmats)[:, None, :3, 3]
         directions = self.means - positions
         return (evaluate_sh(self.sh_degree, self.colors[None], directions) + 0.5).clamp(min=0)
 
