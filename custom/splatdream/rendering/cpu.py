@@ -76,7 +76,10 @@ class _Project(torch.autograd.Function):
 
 
 class _Composite(torch.autograd.Function):
-    """Screen Gaussians -> images [C,H,W,D] and alphas [C,H,W,1]. C is 1 where cameras share opacities or colors."""
+    """Screen Gaussians -> images [C,H,W,D], alphas [C,H,W,1] and, without gradient, contributions [C,N] or [0,N].
+
+    Opacities are [C,N], colors [C,N,3]; C is 1 where cameras share them.
+    """
 
     @staticmethod
     def forward(ctx, means2d, conics, depths, opacities, colors, backgrounds, radii, given):
@@ -112,21 +115,27 @@ class _Composite(torch.autograd.Function):
         if backgrounds is None:
             backgrounds = means2d.new_zeros(C, 3)
         pixels = [backgrounds.detach().numpy(), *given.contents, images.numpy(), alphas.numpy()]
+        weights = np.empty((len(lists) if given.contributions else 0, 1), np.float32)
 
         def composite(first: int, last: int) -> None:
-            numba_compositing.composite_tiles(first, last, tiles_x, records, starts, lists, ends, block_sets, *pixels)
+            in_tiles = (records, starts, lists, ends, block_sets)
+            numba_compositing.composite_tiles(first, last, tiles_x, *in_tiles, *pixels, weights)
 
         # In blocks, of 5 ns: 17 ns to look for those of a Gaussian in a tile, 3 ns to write a pixel.
         work = int(blocks.sum()) + 4 * len(lists) + C * width * height // 2
         min_tiles = _tasks_of(_MIN_COMPOSITED, C * tiles, work)
         run_in_ranges(composite, C * tiles, min_tiles)
+        contributions = means2d.new_zeros(C if given.contributions else 0, N)
+        if given.contributions:
+            _sum_contributions(weights[:, 0], starts, lists, ends, ranks, contributions.numpy())
+        ctx.mark_non_differentiable(contributions)
         ctx.save_for_backward(means2d, conics, opacities, colors, backgrounds, images, alphas)
         ctx.lists = (records, ranks, num_drawn, starts, lists, ends, block_sets)
         ctx.contents, ctx.absgrad, ctx.tiles_x, ctx.min_tiles = given.contents, given.absgrad, tiles_x, min_tiles
-        return images, alphas
+        return images, alphas, contributions
 
     @staticmethod
-    def backward(ctx, grad_images, grad_alphas):
+    def backward(ctx, grad_images, grad_alphas, _):
         means2d, conics, opacities, colors, backgrounds, images, alphas = ctx.saved_tensors
         records, ranks, num_drawn, starts, lists, ends, block_sets = ctx.lists
         C, N, _ = means2d.shape
@@ -199,7 +208,7 @@ def rasterization(
     Returns:
         Images [C,H,W,D], alphas [C,H,W,1], and `info` with means2d [C,N,2] (it keeps its gradient), radii [C,N,2]
         (pixels, 0 where a Gaussian is not drawn), depths [C,N], conics [C,N,3], width, height, n_cameras,
-        gaussian_ids (None: results are not packed).
+        gaussian_ids (None: results are not packed), contributions [C,N] (sum of blending weights) if asked for.
 
     Raises:
         ValueError: an argument does not fit the others, or holds a NaN or an infinity; the message says where.
@@ -222,8 +231,21 @@ def rasterization(
     opacities = opacities * compensations if given.is_antialiased else opacities[None]
     on_screen = (means2d, conics, depths, opacities, colors if colors.ndim == 3 else colors[None])
     backgrounds = None if given.backgrounds is None else given.backgrounds.contiguous()
-    images, alphas = _Composite.apply(*on_screen, backgrounds, radii, given)
-    return images, alphas, given.info(means2d=means2d, radii=radii, depths=depths, conics=conics)
+    images, alphas, contributions = _Composite.apply(*on_screen, backgrounds, radii, given)
+    info = given.info(means2d=means2d, radii=radii, depths=depths, conics=conics)
+    return images, alphas, info | ({"contributions": contributions} if given.contributions else {})
+
+
+def _sum_contributions(
+    weights: np.ndarray, starts: np.ndarray, lists: np.ndarray, ends: np.ndarray, ranks: np.ndarray, sums: np.ndarray
+) -> None:
+    """Adds the weights [pairs] of every tile's kept Gaussians, tile after tile, to sums [C,N]."""
+    for camera, rank in enumerate(ranks):
+        tiles = slice(camera * len(ends) // len(ranks), (camera + 1) * len(ends) // len(ranks))
+        kept = np.concatenate([np.arange(first, end) for first, end in zip(starts[tiles], ends[tiles], strict=False)])
+        by_rank = np.zeros(len(rank) + 1, np.float32)  # the last one belongs to those that are not drawn: rank -1
+        np.add.at(by_rank, lists[kept], weights[kept])
+        sums[camera] = by_rank[rank]
 
 
 def _log2(opacities: Tensor) -> np.ndarray:

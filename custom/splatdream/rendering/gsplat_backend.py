@@ -10,6 +10,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
+from .contributions import contributions_by_gradient
 from .signature import Arguments
 
 INSTALL = 'pip install "splatdream[cuda]"'
@@ -28,7 +29,10 @@ def rasterization(
     given = Arguments(*args, **kwargs)
     if given.means.device.type != "cuda":
         raise TypeError(f"means is on {given.means.device}; gsplat renders CUDA tensors only, use the backend 'cpu'")
-    images, alphas, info = _import_gsplat()(**vars(given), packed=False)
+    options = {name: value for name, value in vars(given).items() if name != "contributions"}
+    images, alphas, info = _import_gsplat()(**options, packed=False)
+    if given.contributions:
+        info["contributions"] = contributions_by_gradient(rasterization, given)
     if info["means2d"].requires_grad:
         info["means2d"].retain_grad()
     return images, alphas, info

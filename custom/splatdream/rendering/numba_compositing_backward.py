@@ -34,7 +34,7 @@ from .numba_compositing import (
     MIN_DEPTH_DIVISOR,
     lowest_block,
 )
-from .numba_lanes import JIT_OPTIONS, LANES, aligned_floats, exp2
+from .numba_lanes import JIT_OPTIONS, LANES, aligned_floats, exp2, sum_lanes
 from .numba_planes import BLOCK_WIDTH, PLANE_SIZE, TILE_SIZE, close_outside, read_pixels
 from .signature import MAX_ALPHA, MIN_TRANSMITTANCE
 
@@ -58,19 +58,6 @@ _MAX_ALPHA = np.float32(MAX_ALPHA)
 _MIN_TRANSMITTANCE = np.float32(MIN_TRANSMITTANCE)
 # The conic from a record's QUAD_XX; QUAD_XY holds the mixed term twice.
 _TO_CONIC = np.float32(-2 * np.log(2))
-
-
-# With reassociation, LLVM adds up lanes pairwise in registers; without, one after the other.
-@njit(**{**JIT_OPTIONS, "fastmath": {"contract", "reassoc", "nsz"}})
-def _sum_lanes(lanes, num_moments, first, last, moments):
-    """Fills moments[first:last, :num_moments] with the sums over the lanes."""
-    for pair in range(first, last):
-        for moment in range(num_moments):
-            base = (pair - first) * _LANES_SIZE + moment * LANES
-            total = _ZERO
-            for lane in range(LANES):
-                total += lanes[base + lane]
-            moments[pair, moment] = total
 
 
 @njit(**JIT_OPTIONS)
@@ -137,7 +124,7 @@ def composite_tile_backward(  # noqa: PLR0915
                         v = _TO_CONIC * lanes[row + np.uint64(_CURRENT * LANES + lane)]
                         lanes[row + np.uint64(ABS_X * LANES + lane)] += abs(v * (xx * dx + _HALF * xy * dy))
                         lanes[row + np.uint64(ABS_Y * LANES + lane)] += abs(v * (_HALF * xy * dx + yy * dy))
-        _sum_lanes(lanes, MOMENTS if absgrad else ABS_X, start, end, moments)
+        sum_lanes(lanes, _LANES_SIZE, MOMENTS if absgrad else ABS_X, start, end, moments)
 
 
 @njit(**JIT_OPTIONS)

@@ -139,7 +139,7 @@ def rasterization(
         radii = screen_radii(means2d, covariances, depths, opacities, width, height, *limits)
     colors = given.rgb(given.viewmats).expand(len(given.viewmats), -1, -1)
 
-    images, alphas = [], []
+    images, alphas, contributions = [], [], torch.zeros_like(depths)
     for camera in range(len(given.viewmats)):
         drawn = torch.nonzero((radii[camera] > 0).all(dim=-1))[:, 0]
         order = drawn[torch.argsort(depths[camera][drawn], stable=True)]
@@ -148,6 +148,7 @@ def rasterization(
             centers.register_hook(_absgrad_hook(means2d, camera, order))
         pixels = pixel_alphas(centers, conics[camera][order], opacities[camera][order], width, height)
         weights = blending_weights(pixels)
+        contributions[camera, order] = weights.detach().sum(dim=0)
         features = torch.cat([colors[camera][order], depths[camera][order, None]], dim=-1)
         images.append((weights @ features).reshape(height, width, 4))
         alphas.append(weights.sum(dim=1).reshape(height, width, 1))
@@ -160,7 +161,7 @@ def rasterization(
         render_depth = render_depth / render_alphas.clamp(min=1e-10)
     channels = [render_rgb] * has_rgb + [render_depth] * has_depth
     info = given.info(means2d=means2d, radii=radii, depths=depths, conics=conics)
-    return torch.cat(channels, dim=-1), render_alphas, info
+    return torch.cat(channels, dim=-1), render_alphas, info | {"contributions": contributions}
 
 
 def _absgrad_hook(means2d: Tensor, camera: int, order: Tensor):
