@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from rasterizer_scenes import random_scene, relative_error, render_with_gradients, ring_of_cameras
+from rasterizer_scenes import convert, random_scene, relative_error, render_with_gradients, ring_of_cameras
 from splatdream.rendering import cpu, gsplat_backend, reference
 
 pytestmark = [
@@ -13,9 +13,10 @@ pytestmark = [
 
 @pytest.mark.parametrize("render_mode", ["RGB", "D", "ED", "RGB+D", "RGB+ED"])
 @pytest.mark.parametrize("absgrad", [False, True])
-def test_cpu_and_gsplat_agree(render_mode, absgrad, generator):
+@pytest.mark.parametrize("rasterize_mode", ["classic", "antialiased"])
+def test_cpu_and_gsplat_agree(render_mode, absgrad, rasterize_mode, generator):
     arguments = {**random_scene(300, seed=30), **ring_of_cameras(3, 61, 45)}
-    arguments |= {"render_mode": render_mode, "absgrad": absgrad}
+    arguments |= {"render_mode": render_mode, "absgrad": absgrad, "rasterize_mode": rasterize_mode}
     arguments["backgrounds"] = torch.rand(3, 3, generator=generator, dtype=torch.float64)
     exact = render_with_gradients(reference.rasterization, arguments, torch.float64)
     on_cpu = render_with_gradients(cpu.rasterization, arguments, torch.float32)
@@ -35,3 +36,10 @@ def test_spherical_harmonics_agree(degree, generator):
     on_gpu = render_with_gradients(gsplat_backend.rasterization, arguments, torch.float32, device="cuda")
     for name in ("images", "grad colors", "grad means"):
         assert relative_error(on_gpu[name], on_cpu[name]) < 5e-3, name
+
+
+def test_contributions_agree():
+    arguments = {**random_scene(300, seed=32), **ring_of_cameras(3, 61, 45), "contributions": True}
+    on_cpu = cpu.rasterization(**convert(arguments, torch.float32))[2]["contributions"]
+    on_gpu = gsplat_backend.rasterization(**convert(arguments, torch.float32, device="cuda"))[2]["contributions"]
+    assert relative_error(on_gpu.cpu(), on_cpu) < 5e-3

@@ -24,12 +24,14 @@ CAMERAS = orbit_cameras([0.0, 20.0, -30.0], [0.0, 90.0, 200.0], width=30, height
 
 
 @pytest.mark.parametrize("active_sh_degree", [0, 1, 2])
-@pytest.mark.parametrize("per_pixel", [False, True])
-def test_cpu_and_reference_backends_agree(active_sh_degree, per_pixel, generator):
+@pytest.mark.parametrize(
+    ("per_pixel", "rasterize_mode"), [(False, "classic"), (True, "classic"), (True, "antialiased")]
+)
+def test_cpu_and_reference_backends_agree(active_sh_degree, per_pixel, rasterize_mode, generator):
     cloud = small_cloud(generator)
     background = torch.rand((3, 22, 30, 3) if per_pixel else (3, 3), generator=generator)
-    fast = render(cloud, CAMERAS, background, active_sh_degree)
-    exact = render(cloud, CAMERAS, background, active_sh_degree, backend="reference")
+    fast = render(cloud, CAMERAS, background, active_sh_degree, rasterize_mode=rasterize_mode)
+    exact = render(cloud, CAMERAS, background, active_sh_degree, backend="reference", rasterize_mode=rasterize_mode)
     torch.testing.assert_close(fast.rgb, exact.rgb, rtol=0, atol=5e-3)
     torch.testing.assert_close(fast.alpha, exact.alpha, rtol=0, atol=5e-3)
     torch.testing.assert_close(fast.means2d, exact.means2d, rtol=1e-4, atol=1e-3)

@@ -9,17 +9,16 @@ N Gaussians, C cameras, K spherical-harmonics coefficients a channel, D channels
 """
 
 import math
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..gaussians.spherical_harmonics import evaluate_sh
 from . import numba_binning, numba_compositing, numba_compositing_backward, numba_projection
 from .compilation import prepare_kernels
-from .signature import check_arguments
+from .signature import Arguments
 from .threads import run_in_ranges
 
 # Less work than this is done before another thread has woken up.
@@ -29,95 +28,70 @@ _MIN_COMPOSITED = 65536  # blocks of 4 x 4 pixels, times the Gaussians that cove
 _MIN_SUMMED = 65536  # Gaussians times the tiles that they touch, where they are only added up
 
 
-@dataclass(frozen=True)
-class _Projection:
-    """The arguments of the projection that are not tensors."""
-
-    width: int
-    height: int
-    near_plane: float
-    far_plane: float
-    radius_clip: float
-    eps2d: float
-
-
 class _Project(torch.autograd.Function):
-    """means, quats, scales -> means2d [C,N,2], conics [C,N,3], depths [C,N] and, without gradient, radii [C,N,2]."""
+    """means, quats, scales -> means2d [C,N,2], conics [C,N,3], depths [C,N], compensations [C,N] and radii [C,N,2].
+
+    Compensations are the factors of opacities in antialiased mode, [0,N] in classic mode. Radii have no gradient.
+    """
 
     @staticmethod
-    def forward(ctx, means, quats, scales, log2_opacities, viewmats, Ks, settings):
-        C, N = len(viewmats), len(means)
+    def forward(ctx, means, quats, scales, log2_opacities, cameras, given):
+        C, N = len(cameras[0]), len(means)
         means2d, conics = means.new_empty(C, N, 2), means.new_empty(C, N, 3)
-        depths = means.new_empty(C, N)
+        depths, compensations = means.new_empty(C, N), means.new_empty(C if given.is_antialiased else 0, N)
         radii = torch.empty(C, N, 2, dtype=torch.int32)
-        inputs = [tensor.detach().numpy() for tensor in (means, quats, scales, viewmats, Ks)]
-        inputs.insert(3, log2_opacities)
-        outputs = [tensor.numpy() for tensor in (means2d, conics, depths, radii)]
-        s = settings
-        limits = [np.float32(x) for x in (s.near_plane, s.far_plane, s.radius_clip, s.eps2d)]
+        gaussians = [tensor.detach().numpy() for tensor in (means, quats, scales)]
+        limits = [np.float32(x) for x in (given.near_plane, given.far_plane, given.radius_clip, given.eps2d)]
+        outputs = [tensor.numpy() for tensor in (means2d, conics, depths, radii, compensations)]
         finite = []
 
         def work(first: int, last: int) -> None:
-            finite.append(numba_projection.project(first, last, *inputs, s.width, s.height, *limits, *outputs))
+            finite.append(
+                numba_projection.project(first, last, *gaussians, log2_opacities, *cameras, *limits, *outputs)
+            )
 
         run_in_ranges(work, N, _MIN_PROJECTIONS // C)
         if not all(finite):
             _raise_not_finite(means=means, quats=quats, scales=scales)
-        ctx.save_for_backward(means, quats, scales, viewmats, Ks, radii)
-        ctx.settings = settings
+        ctx.save_for_backward(means, quats, scales, radii, conics, compensations)
+        ctx.cameras, ctx.eps2d = cameras, limits[-1]
         ctx.mark_non_differentiable(radii)
         ctx.set_materialize_grads(True)
-        return means2d, conics, depths, radii
+        return means2d, conics, depths, compensations, radii
 
     @staticmethod
-    def backward(ctx, grad_means2d, grad_conics, grad_depths, _):
-        means, quats, scales, viewmats, Ks, radii = ctx.saved_tensors
-        s = ctx.settings
-        inputs = [tensor.detach().numpy() for tensor in (means, quats, scales, viewmats, Ks)]
-        upstream = [tensor.contiguous().numpy() for tensor in (grad_means2d, grad_conics, grad_depths)]
+    def backward(ctx, *upstream):
+        means, quats, scales, *seen = ctx.saved_tensors
+        inputs = [*(tensor.detach().numpy() for tensor in (means, quats, scales)), *ctx.cameras, ctx.eps2d]
+        inputs += [tensor.detach().numpy() for tensor in seen]
+        upstream = [tensor.contiguous().numpy() for tensor in upstream[:-1]]
         gradients = [torch.empty_like(tensor) for tensor in (means, quats, scales)]
         outputs = [tensor.numpy() for tensor in gradients]
-        eps2d = np.float32(s.eps2d)
 
         def work(first: int, last: int) -> None:
-            numba_projection.project_backward(
-                first, last, *inputs, s.width, s.height, eps2d, radii.numpy(), *upstream, *outputs
-            )
+            numba_projection.project_backward(first, last, *inputs, *upstream, *outputs)
 
-        run_in_ranges(work, len(means), _MIN_PROJECTIONS // len(viewmats))
-        return *gradients, None, None, None, None
-
-
-@dataclass(frozen=True)
-class _Image:
-    """What the pixels should hold."""
-
-    width: int
-    height: int
-    render_mode: str
-    absgrad: bool
-
-    @property
-    def flags(self) -> tuple[bool, bool, bool]:
-        """Whether there are colors, a depth, and whether the depth is divided by alpha."""
-        return self.render_mode.startswith("RGB"), "D" in self.render_mode, self.render_mode.endswith("ED")
+        run_in_ranges(work, len(means), _MIN_PROJECTIONS // len(upstream[0]))
+        return *gradients, None, None, None
 
 
 class _Composite(torch.autograd.Function):
-    """Screen Gaussians -> images [C,H,W,D] and alphas [C,H,W,1]. colors: [N,3], or [C,N,3] by camera."""
+    """Screen Gaussians -> images [C,H,W,D], alphas [C,H,W,1] and, without gradient, contributions [C,N] or [0,N].
+
+    Opacities are [C,N], colors [C,N,3]; C is 1 where cameras share them.
+    """
 
     @staticmethod
-    def forward(ctx, means2d, conics, depths, opacities, colors, backgrounds, radii, log2_opacities, image):
+    def forward(ctx, means2d, conics, depths, opacities, colors, backgrounds, radii, given):
         C, N, _ = means2d.shape
-        width, height = image.width, image.height
+        width, height = given.width, given.height
         tiles_x, tiles_y = -(-width // numba_binning.TILE_WIDTH), -(-height // numba_binning.TILE_HEIGHT)
         tiles = tiles_x * tiles_y
         records = np.empty((C, N, numba_binning.RECORD_SIZE), np.float32)
         ranks, counts = np.empty((C, N), np.int32), np.empty((C, tiles), np.int64)
         num_drawn, blocks = np.empty(C, np.int64), np.empty(C, np.int64)
         screen = [tensor.detach().numpy() for tensor in (means2d, conics, depths, radii)]
-        by_camera = (colors if colors.ndim == 3 else colors[None]).detach().numpy()
-        sorted_by = (log2_opacities, by_camera, tiles_x, tiles_y)
+        sorted_by = (_log2(opacities), colors.detach().numpy(), tiles_x, tiles_y)
 
         def bin_cameras(first: int, last: int) -> None:
             numba_binning.bin_cameras(first, last, *screen, *sorted_by, ranks, records, counts, num_drawn, blocks)
@@ -132,7 +106,7 @@ class _Composite(torch.autograd.Function):
             numba_binning.fill_tiles(first, last, records, num_drawn, tiles_x, tiles_y, starts, lists)
 
         run_in_ranges(fill_tiles, C, _tasks_of(_MIN_SORTED, C, C * N))
-        has_rgb, has_depth, _ = image.flags
+        has_rgb, has_depth, _ = given.contents
         # By NumPy, which asks the system for huge pages: torch does not, and large images then wait for the TLB.
         images, alphas = (
             torch.from_numpy(np.empty((C, height, width, channels), np.float32))
@@ -140,27 +114,33 @@ class _Composite(torch.autograd.Function):
         )
         if backgrounds is None:
             backgrounds = means2d.new_zeros(C, 3)
-        pixels = [backgrounds.detach().numpy(), *image.flags, images.numpy(), alphas.numpy()]
+        pixels = [backgrounds.detach().numpy(), *given.contents, images.numpy(), alphas.numpy()]
+        weights = np.empty((len(lists) if given.contributions else 0, 1), np.float32)
 
         def composite(first: int, last: int) -> None:
-            numba_compositing.composite_tiles(first, last, tiles_x, records, starts, lists, ends, block_sets, *pixels)
+            in_tiles = (records, starts, lists, ends, block_sets)
+            numba_compositing.composite_tiles(first, last, tiles_x, *in_tiles, *pixels, weights)
 
         # In blocks, of 5 ns: 17 ns to look for those of a Gaussian in a tile, 3 ns to write a pixel.
         work = int(blocks.sum()) + 4 * len(lists) + C * width * height // 2
         min_tiles = _tasks_of(_MIN_COMPOSITED, C * tiles, work)
         run_in_ranges(composite, C * tiles, min_tiles)
+        contributions = means2d.new_zeros(C if given.contributions else 0, N)
+        if given.contributions:
+            _sum_contributions(weights[:, 0], starts, lists, ends, ranks, contributions.numpy())
+        ctx.mark_non_differentiable(contributions)
         ctx.save_for_backward(means2d, conics, opacities, colors, backgrounds, images, alphas)
         ctx.lists = (records, ranks, num_drawn, starts, lists, ends, block_sets)
-        ctx.image, ctx.tiles_x, ctx.min_tiles = image, tiles_x, min_tiles
-        return images, alphas
+        ctx.contents, ctx.absgrad, ctx.tiles_x, ctx.min_tiles = given.contents, given.absgrad, tiles_x, min_tiles
+        return images, alphas, contributions
 
     @staticmethod
-    def backward(ctx, grad_images, grad_alphas):
+    def backward(ctx, grad_images, grad_alphas, _):
         means2d, conics, opacities, colors, backgrounds, images, alphas = ctx.saved_tensors
         records, ranks, num_drawn, starts, lists, ends, block_sets = ctx.lists
         C, N, _ = means2d.shape
-        image, tiles = ctx.image, len(ends) // C
-        pixels = [backgrounds.detach().numpy(), *image.flags, images.detach().numpy(), alphas.detach().numpy()]
+        tiles = len(ends) // C
+        pixels = [backgrounds.detach().numpy(), *ctx.contents, images.detach().numpy(), alphas.detach().numpy()]
         gradients = [tensor.contiguous().numpy() for tensor in (grad_images, grad_alphas)]
         moments = np.empty((len(lists), numba_compositing_backward.MOMENTS), np.float32)
 
@@ -176,7 +156,7 @@ class _Composite(torch.autograd.Function):
                 block_sets,
                 *pixels,
                 *gradients,
-                image.absgrad,
+                ctx.absgrad,
                 moments,
             )
 
@@ -192,7 +172,7 @@ class _Composite(torch.autograd.Function):
         run_in_ranges(sum_over_tiles, C, _tasks_of(_MIN_SUMMED, C, len(lists)))
         screen = [torch.empty_like(means2d), torch.empty_like(conics), means2d.new_empty(C, N)]
         grad_opacities, grad_colors = torch.empty_like(opacities), colors.new_empty(colors.shape)
-        absgrad = means2d.new_empty(C if image.absgrad else 0, N, 2)
+        absgrad = means2d.new_empty(C if ctx.absgrad else 0, N, 2)
 
         def spread(first: int, last: int) -> None:
             numba_compositing_backward.moments_to_gradients(
@@ -205,122 +185,86 @@ class _Composite(torch.autograd.Function):
                 opacities.detach().numpy(),
                 *(tensor.numpy() for tensor in screen),
                 grad_opacities.numpy(),
-                (grad_colors if colors.ndim == 3 else grad_colors[None]).numpy(),
+                grad_colors.numpy(),
                 absgrad.numpy(),
             )
 
         run_in_ranges(spread, N, _MIN_PROJECTIONS // C)
-        if image.absgrad:
+        if ctx.absgrad:
             means2d.absgrad = absgrad
         grad_backgrounds = None
         if ctx.needs_input_grad[5]:
             grad_backgrounds = torch.zeros_like(backgrounds)
-            if image.render_mode.startswith("RGB"):
+            if ctx.contents[0]:
                 grad_backgrounds = ((1 - alphas) * grad_images[..., :3]).sum(dim=(1, 2))
-        return *screen, grad_opacities, grad_colors, grad_backgrounds, None, None, None
+        return *screen, grad_opacities, grad_colors, grad_backgrounds, None, None
 
 
 def rasterization(
-    means: Float[Tensor, "N 3"],
-    quats: Float[Tensor, "N 4"],
-    scales: Float[Tensor, "N 3"],
-    opacities: Float[Tensor, "N"],
-    colors: Float[Tensor, "N 3"] | Float[Tensor, "C N 3"] | Float[Tensor, "N K 3"],
-    viewmats: Float[Tensor, "C 4 4"],
-    Ks: Float[Tensor, "C 3 3"],
-    width: int,
-    height: int,
-    near_plane: float = 0.01,
-    far_plane: float = 1e10,
-    radius_clip: float = 0.0,
-    eps2d: float = 0.3,
-    sh_degree: int | None = None,
-    backgrounds: Float[Tensor, "C 3"] | None = None,
-    render_mode: str = "RGB",
-    absgrad: bool = False,
+    *args: Any, **kwargs: Any
 ) -> tuple[Float[Tensor, "C height width D"], Float[Tensor, "C height width 1"], dict]:
-    """Images of N Gaussians from C cameras; arguments and results are those of `gsplat.rasterization`.
-
-    Args:
-        quats: wxyz, any norm.
-        colors: RGB, or spherical-harmonics coefficients when sh_degree is given.
-        viewmats: world-to-camera, OpenCV axes.
-        Ks: intrinsics in pixels; the center of the top left pixel is (0.5, 0.5).
-        radius_clip: Gaussians whose radius on the screen is at most this, in pixels, are left out.
-        eps2d: added to the variances on the screen, pixels^2: no Gaussian is thinner than a pixel.
-        sh_degree: the active degree of the coefficients in `colors`.
-        render_mode: RGB, D (accumulated depth), ED (expected depth = D / alpha), RGB+D, RGB+ED; depth comes last.
-        absgrad: the backward pass leaves the sum over pixels of |gradient| in `info["means2d"].absgrad`.
+    """Images of N Gaussians from C cameras; see `signature.Arguments` for what it takes.
 
     Returns:
         Images [C,H,W,D], alphas [C,H,W,1], and `info` with means2d [C,N,2] (it keeps its gradient), radii [C,N,2]
         (pixels, 0 where a Gaussian is not drawn), depths [C,N], conics [C,N,3], width, height, n_cameras,
-        gaussian_ids (None: results are not packed).
+        gaussian_ids (None: results are not packed), contributions [C,N] (sum of blending weights) if asked for.
 
     Raises:
         ValueError: an argument does not fit the others, or holds a NaN or an infinity; the message says where.
         TypeError: a tensor is not float32 on the CPU.
     """
-    tensors = {
-        "means": means,
-        "quats": quats,
-        "scales": scales,
-        "opacities": opacities,
-        "colors": colors,
-        "viewmats": viewmats,
-        "Ks": Ks,
-    }
-    if backgrounds is not None:
-        tensors["backgrounds"] = backgrounds
+    given = Arguments(*args, **kwargs)
+    _check_tensors(given.tensors())
+    prepare_kernels()
+    gaussians = (given.means, given.quats, given.scales, given.opacities)
+    viewmats, Ks = given.viewmats.detach(), given.Ks.detach()  # no gradient reaches them
+    means, quats, scales, opacities, colors, viewmats, Ks = (
+        tensor.contiguous() for tensor in (*gaussians, given.rgb(viewmats), viewmats, Ks)
+    )
+    cameras = (viewmats.numpy(), Ks.numpy(), given.width, given.height)
+    means2d, conics, depths, compensations, radii = _Project.apply(
+        means, quats, scales, _log2(opacities), cameras, given
+    )
+    if means2d.requires_grad:
+        means2d.retain_grad()
+    opacities = opacities * compensations if given.is_antialiased else opacities[None]
+    on_screen = (means2d, conics, depths, opacities, colors if colors.ndim == 3 else colors[None])
+    backgrounds = None if given.backgrounds is None else given.backgrounds.contiguous()
+    images, alphas, contributions = _Composite.apply(*on_screen, backgrounds, radii, given)
+    info = given.info(means2d=means2d, radii=radii, depths=depths, conics=conics)
+    return images, alphas, info | ({"contributions": contributions} if given.contributions else {})
+
+
+def _sum_contributions(
+    weights: np.ndarray, starts: np.ndarray, lists: np.ndarray, ends: np.ndarray, ranks: np.ndarray, sums: np.ndarray
+) -> None:
+    """Adds the weights [pairs] of every tile's kept Gaussians, tile after tile, to sums [C,N]."""
+    for camera, rank in enumerate(ranks):
+        tiles = slice(camera * len(ends) // len(ranks), (camera + 1) * len(ends) // len(ranks))
+        kept = np.concatenate([np.arange(first, end) for first, end in zip(starts[tiles], ends[tiles], strict=False)])
+        by_rank = np.zeros(len(rank) + 1, np.float32)  # the last one belongs to those that are not drawn: rank -1
+        np.add.at(by_rank, lists[kept], weights[kept])
+        sums[camera] = by_rank[rank]
+
+
+def _log2(opacities: Tensor) -> np.ndarray:
+    # By NumPy: torch would wake its own threads for it, which costs more than the logarithms where cores are busy.
+    with np.errstate(divide="ignore", invalid="ignore"):  # an opacity of 0 or less is not drawn
+        return np.log2(opacities.detach().numpy())
+
+
+def _check_tensors(tensors: dict[str, Tensor]) -> None:
     for name, tensor in tensors.items():
         if tensor.dtype != torch.float32 or tensor.device.type != "cpu":
             raise TypeError(
                 f"{name} is {tensor.dtype} on {tensor.device}; the CPU rasterizer takes float32 on the CPU "
                 "(backend 'reference' takes any floating type, 'gsplat' takes CUDA tensors)"
             )
-    check_arguments(
-        means, quats, scales, opacities, colors, viewmats, Ks, width, height, sh_degree, backgrounds, render_mode
-    )
     # The projection looks at the rest while it reads it. A sum is finite where all terms are, or it overflowed.
-    for name in ("opacities", "colors", "viewmats", "Ks", "backgrounds"):
-        if name in tensors and not math.isfinite(tensors[name].detach().numpy().sum()):
-            _raise_not_finite(**{name: tensors[name]})
-    prepare_kernels()
-    means, quats, scales, opacities, colors, viewmats, Ks = (
-        tensor.contiguous() for tensor in (means, quats, scales, opacities, colors, viewmats.detach(), Ks.detach())
-    )
-    # By NumPy: torch would wake its own threads for it, which costs more than the logarithms where cores are busy.
-    with np.errstate(divide="ignore", invalid="ignore"):  # an opacity of 0 or less is not drawn
-        log2_opacities = np.log2(opacities.detach().numpy())
-    settings = _Projection(width, height, near_plane, far_plane, radius_clip, eps2d)
-    means2d, conics, depths, radii = _Project.apply(means, quats, scales, log2_opacities, viewmats, Ks, settings)
-    if means2d.requires_grad:
-        means2d.retain_grad()
-    if sh_degree is not None:
-        positions = torch.linalg.inv(viewmats)[:, None, :3, 3]
-        colors = (evaluate_sh(sh_degree, colors[None], means - positions) + 0.5).clamp(min=0)
-    images, alphas = _Composite.apply(
-        means2d,
-        conics,
-        depths,
-        opacities,
-        colors,
-        None if backgrounds is None else backgrounds.contiguous(),
-        radii,
-        log2_opacities,
-        _Image(width, height, render_mode, absgrad),
-    )
-    info = {
-        "means2d": means2d,
-        "radii": radii,
-        "depths": depths,
-        "conics": conics,
-        "width": width,
-        "height": height,
-        "n_cameras": len(viewmats),
-        "gaussian_ids": None,
-    }
-    return images, alphas, info
+    for name, tensor in tensors.items():
+        if name not in ("means", "quats", "scales") and not math.isfinite(tensor.detach().numpy().sum()):
+            _raise_not_finite(**{name: tensor})
 
 
 def _tasks_of(min_work: int, num_tasks: int, total_work: int) -> int:

@@ -5,66 +5,34 @@ The only file that imports gsplat.
 N Gaussians, C cameras, K spherical-harmonics coefficients a channel, D channels.
 """
 
+from typing import Any
+
 from jaxtyping import Float
 from torch import Tensor
 
-from .signature import check_arguments
+from .contributions import contributions_by_gradient
+from .signature import Arguments
 
 INSTALL = 'pip install "splatdream[cuda]"'
 
 
 def rasterization(
-    means: Float[Tensor, "N 3"],
-    quats: Float[Tensor, "N 4"],
-    scales: Float[Tensor, "N 3"],
-    opacities: Float[Tensor, "N"],
-    colors: Float[Tensor, "N 3"] | Float[Tensor, "C N 3"] | Float[Tensor, "N K 3"],
-    viewmats: Float[Tensor, "C 4 4"],
-    Ks: Float[Tensor, "C 3 3"],
-    width: int,
-    height: int,
-    near_plane: float = 0.01,
-    far_plane: float = 1e10,
-    radius_clip: float = 0.0,
-    eps2d: float = 0.3,
-    sh_degree: int | None = None,
-    backgrounds: Float[Tensor, "C 3"] | None = None,
-    render_mode: str = "RGB",
-    absgrad: bool = False,
+    *args: Any, **kwargs: Any
 ) -> tuple[Float[Tensor, "C height width D"], Float[Tensor, "C height width 1"], dict]:
-    """Images of N Gaussians from C cameras on a GPU; arguments and results as `cpu.rasterization`.
+    """Images of N Gaussians from C cameras on a GPU; takes `signature.Arguments`, returns what `cpu` does.
 
     Raises:
         ValueError: an argument does not fit the others.
         TypeError: the tensors are not on a CUDA device.
         ImportError: gsplat is missing, or its CUDA code cannot be built; the message says how to get it.
     """
-    check_arguments(
-        means, quats, scales, opacities, colors, viewmats, Ks, width, height, sh_degree, backgrounds, render_mode
-    )
-    if means.device.type != "cuda":
-        raise TypeError(f"means is on {means.device}; gsplat renders CUDA tensors only, use the backend 'cpu'")
-    gsplat_rasterization = _import_gsplat()
-    images, alphas, info = gsplat_rasterization(
-        means,
-        quats,
-        scales,
-        opacities,
-        colors,
-        viewmats,
-        Ks,
-        width,
-        height,
-        near_plane=near_plane,
-        far_plane=far_plane,
-        radius_clip=radius_clip,
-        eps2d=eps2d,
-        sh_degree=sh_degree,
-        packed=False,
-        backgrounds=backgrounds,
-        render_mode=render_mode,
-        absgrad=absgrad,
-    )
+    given = Arguments(*args, **kwargs)
+    if given.means.device.type != "cuda":
+        raise TypeError(f"means is on {given.means.device}; gsplat renders CUDA tensors only, use the backend 'cpu'")
+    options = {name: value for name, value in vars(given).items() if name != "contributions"}
+    images, alphas, info = _import_gsplat()(**options, packed=False)
+    if given.contributions:
+        info["contributions"] = contributions_by_gradient(rasterization, given)
     if info["means2d"].requires_grad:
         info["means2d"].retain_grad()
     return images, alphas, info

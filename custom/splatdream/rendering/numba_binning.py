@@ -181,13 +181,13 @@ def bin_cameras(
     """The Gaussians of the cameras first..last-1, sorted into records [C,N,16] and counted by tile, [C, tiles].
 
     Fills num_drawn [C], ranks [C,N], and blocks [C] as `count_tiles` returns them. colors: [C,N,3], or [1,N,3] where
-    cameras share them.
+    cameras share them; log2_opacities [C,N] or [1,N] likewise.
     """
-    scratch = np.empty((2, len(log2_opacities)), np.uint64)
+    scratch = np.empty((2, depths.shape[1]), np.uint64)
     for c in range(first, last):
         n = sort_by_depth(depths[c], radii[c], scratch[0], scratch[1], ranks[c])
-        by_camera = colors[min(c, len(colors) - 1)]
-        write_records(means2d[c], conics[c], depths[c], radii[c], log2_opacities, by_camera, ranks[c], records[c])
+        seen_opacities, seen_colors = log2_opacities[min(c, len(log2_opacities) - 1)], colors[min(c, len(colors) - 1)]
+        write_records(means2d[c], conics[c], depths[c], radii[c], seen_opacities, seen_colors, ranks[c], records[c])
         num_drawn[c] = n
         blocks[c] = count_tiles(records[c], n, tiles_x, tiles_y, counts[c])
 

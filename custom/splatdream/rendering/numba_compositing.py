@@ -30,7 +30,7 @@ from .numba_binning import (
     TILE_HEIGHT,
     TILE_WIDTH,
 )
-from .numba_lanes import JIT_OPTIONS, LANES, aligned_floats, exp2
+from .numba_lanes import JIT_OPTIONS, LANES, aligned_floats, exp2, sum_lanes
 from .numba_planes import (
     BLOCK_HEIGHT,
     BLOCK_WIDTH,
@@ -170,48 +170,64 @@ def _find_blocks(records, lists, first, last, left, top, still_open, keep_at, bl
     return kept
 
 
-@njit(**JIT_OPTIONS)
-def composite_tile(records, lists, first, last, left, top, block_sets, state, largest):
-    """Composites the Gaussians lists[first:last] into state, until the whole tile is opaque.
+def _tile_compositor(sums_weights):
+    """The kernel that composites the Gaussians lists[first:last] into state, until the whole tile is opaque.
 
-    Those that matter are kept at the front of the list, with their blocks in block_sets; returns where they end.
+    Those that matter are kept at the front of the list, with their blocks in block_sets; it returns where they end.
+    One that sums weights also fills weights [pairs,1], the sums over pixels of their blending weights; lanes is scratch
+    of BATCH rows. Two kernels, because another use of a product changes which ones are fused, hence the last bits.
     """
-    still_open = open_blocks(state, largest)
-    end = first
-    for start in range(first, last, BATCH):
-        kept = _find_blocks(records, lists, start, min(start + BATCH, last), left, top, still_open, end, block_sets)
-        for pair in range(end, end + kept):
-            record, blocks = records[lists[pair]], block_sets[pair]
-            center_x, center_y = record[CENTER_X] - left, record[CENTER_Y] - top
-            xx, xy, yy, log2_opacity = record[QUAD_XX], record[QUAD_XY], record[QUAD_YY], record[LOG2_OPACITY]
-            red, green, blue, depth = record[RED], record[GREEN], record[BLUE], record[DEPTH]
-            while blocks:
-                block = lowest_block(blocks)
-                blocks &= blocks - np.uint64(1)
-                base = np.uint64(block * LANES)
-                dx0, dy0 = BLOCK_LEFT[block] - center_x, BLOCK_TOP[block] - center_y
-                for lane in range(LANES):
-                    p = base + np.uint64(lane)
-                    dx = dx0 + np.float32(lane % BLOCK_WIDTH)
-                    dy = dy0 + np.float32(lane // BLOCK_WIDTH)
-                    log2_alpha = (xx * dx + xy * dy) * dx + (yy * dy * dy + log2_opacity)
-                    alpha = min(exp2(log2_alpha), _MAX_ALPHA)
-                    alpha = alpha if log2_alpha >= LOG2_THRESHOLD else _ZERO
-                    before = state[p]
-                    weight = before * alpha
-                    after = before - weight
-                    goes_on = after > _MIN_TRANSMITTANCE
-                    weight = weight if goes_on else _ZERO
-                    state[p] = after if goes_on else -abs(before)
-                    state[p + _RED] += weight * red
-                    state[p + _GREEN] += weight * green
-                    state[p + _BLUE] += weight * blue
-                    state[p + _DEPTH] += weight * depth
-        end += kept
+
+    @njit(**JIT_OPTIONS)
+    def composite_tile(records, lists, first, last, left, top, block_sets, state, largest, weights, lanes):
         still_open = open_blocks(state, largest)
-        if not still_open:
-            break
-    return end
+        end = first
+        for start in range(first, last, BATCH):
+            if sums_weights:
+                lanes[:] = _ZERO
+            kept = _find_blocks(records, lists, start, min(start + BATCH, last), left, top, still_open, end, block_sets)
+            for pair in range(end, end + kept):
+                record, blocks = records[lists[pair]], block_sets[pair]
+                center_x, center_y = record[CENTER_X] - left, record[CENTER_Y] - top
+                xx, xy, yy, log2_opacity = record[QUAD_XX], record[QUAD_XY], record[QUAD_YY], record[LOG2_OPACITY]
+                red, green, blue, depth = record[RED], record[GREEN], record[BLUE], record[DEPTH]
+                row = np.uint64((pair - end) * LANES)
+                while blocks:
+                    block = lowest_block(blocks)
+                    blocks &= blocks - np.uint64(1)
+                    base = np.uint64(block * LANES)
+                    dx0, dy0 = BLOCK_LEFT[block] - center_x, BLOCK_TOP[block] - center_y
+                    for lane in range(LANES):
+                        p = base + np.uint64(lane)
+                        dx = dx0 + np.float32(lane % BLOCK_WIDTH)
+                        dy = dy0 + np.float32(lane // BLOCK_WIDTH)
+                        log2_alpha = (xx * dx + xy * dy) * dx + (yy * dy * dy + log2_opacity)
+                        alpha = min(exp2(log2_alpha), _MAX_ALPHA)
+                        alpha = alpha if log2_alpha >= LOG2_THRESHOLD else _ZERO
+                        before = state[p]
+                        weight = before * alpha
+                        after = before - weight
+                        goes_on = after > _MIN_TRANSMITTANCE
+                        weight = weight if goes_on else _ZERO
+                        state[p] = after if goes_on else -abs(before)
+                        state[p + _RED] += weight * red
+                        state[p + _GREEN] += weight * green
+                        state[p + _BLUE] += weight * blue
+                        state[p + _DEPTH] += weight * depth
+                        if sums_weights:
+                            lanes[row + np.uint64(lane)] += weight
+            if sums_weights:
+                sum_lanes(lanes, LANES, 1, end, end + kept, weights)
+            end += kept
+            still_open = open_blocks(state, largest)
+            if not still_open:
+                break
+        return end
+
+    return composite_tile
+
+
+composite_tile, _composite_tile_with_weights = _tile_compositor(False), _tile_compositor(True)
 
 
 @njit(**JIT_OPTIONS)
@@ -245,16 +261,19 @@ def composite_tiles(
     is_expected_depth,
     images,
     alphas,
+    weights,
 ):
     """Composites the tiles first_task..last_task-1 of all cameras (camera-major).
 
-    Fills images [C,H,W,D] and alphas [C,H,W,1]. Of each tile's list only what matters is kept: up to ends [C * tiles],
+    Fills images [C,H,W,D], alphas [C,H,W,1] and, if it has rows, weights [pairs,1]: the sum of a Gaussian's blending
+    weights over the pixels of a tile. Of each tile's list only what matters is kept: up to ends [C * tiles],
     with the blocks that it reaches in block_sets.
     """
     _, height, width, _ = images.shape
     flat_images, flat_alphas = images.reshape(-1), alphas.reshape(-1)
     num_channels, first_plane = 3 * has_rgb + has_depth, _RED if has_rgb else _DEPTH
     state, largest = aligned_floats(_PLANES * PLANE_SIZE), aligned_floats(TILE_SIZE // 2)
+    lanes = aligned_floats(BATCH * LANES)
     tiles = len(ends) // len(records)
     for task in range(first_task, last_task):
         camera, tile = task // tiles, task % tiles
@@ -265,9 +284,11 @@ def composite_tiles(
         if columns < TILE_WIDTH or rows < TILE_HEIGHT:
             close_outside(columns, rows, state)
         left, top = np.float32(x0) + _HALF, np.float32(y0) + _HALF
-        ends[task] = composite_tile(
-            records[camera], lists, starts[task], starts[task + 1], left, top, block_sets, state, largest
-        )
+        arguments = (records[camera], lists, starts[task], starts[task + 1], left, top, block_sets, state, largest)
+        if len(weights) > 0:
+            ends[task] = _composite_tile_with_weights(*arguments, weights, lanes)
+        else:
+            ends[task] = composite_tile(*arguments, weights, lanes)
         _finish_tile(backgrounds[camera], is_expected_depth, state)
         tile_pixels = ((camera * height + y0) * width + x0, width, columns, rows)
         write_pixels(state, _ALPHA, 1, flat_alphas, *tile_pixels)

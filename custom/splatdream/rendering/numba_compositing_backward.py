@@ -34,7 +34,7 @@ from .numba_compositing import (
     MIN_DEPTH_DIVISOR,
     lowest_block,
 )
-from .numba_lanes import JIT_OPTIONS, LANES, aligned_floats, exp2
+from .numba_lanes import JIT_OPTIONS, LANES, aligned_floats, exp2, sum_lanes
 from .numba_planes import BLOCK_WIDTH, PLANE_SIZE, TILE_SIZE, close_outside, read_pixels
 from .signature import MAX_ALPHA, MIN_TRANSMITTANCE
 
@@ -58,19 +58,6 @@ _MAX_ALPHA = np.float32(MAX_ALPHA)
 _MIN_TRANSMITTANCE = np.float32(MIN_TRANSMITTANCE)
 # The conic from a record's QUAD_XX; QUAD_XY holds the mixed term twice.
 _TO_CONIC = np.float32(-2 * np.log(2))
-
-
-# With reassociation, LLVM adds up lanes pairwise in registers; without, one after the other.
-@njit(**{**JIT_OPTIONS, "fastmath": {"contract", "reassoc", "nsz"}})
-def _sum_lanes(lanes, num_moments, first, last, moments):
-    """Fills moments[first:last, :num_moments] with the sums over the lanes."""
-    for pair in range(first, last):
-        for moment in range(num_moments):
-            base = (pair - first) * _LANES_SIZE + moment * LANES
-            total = _ZERO
-            for lane in range(LANES):
-                total += lanes[base + lane]
-            moments[pair, moment] = total
 
 
 @njit(**JIT_OPTIONS)
@@ -137,7 +124,7 @@ def composite_tile_backward(  # noqa: PLR0915
                         v = _TO_CONIC * lanes[row + np.uint64(_CURRENT * LANES + lane)]
                         lanes[row + np.uint64(ABS_X * LANES + lane)] += abs(v * (xx * dx + _HALF * xy * dy))
                         lanes[row + np.uint64(ABS_Y * LANES + lane)] += abs(v * (_HALF * xy * dx + yy * dy))
-        _sum_lanes(lanes, MOMENTS if absgrad else ABS_X, start, end, moments)
+        sum_lanes(lanes, _LANES_SIZE, MOMENTS if absgrad else ABS_X, start, end, moments)
 
 
 @njit(**JIT_OPTIONS)
@@ -255,13 +242,13 @@ def moments_to_gradients(
     """Fills the gradients of the Gaussians first..last-1 from camera_moments [C,n,12], is_seen [C,n] and ranks [C,N].
 
     Behind an opaque surface most are not seen: the bytes that say so stay in the cache, the moments would not.
-    grad_colors is [C,N,3], or [1,N,3] where cameras share the colors; absgrad_means2d [C,N,2] may have no rows.
+    grad_colors is [C,N,3], or [1,N,3] where cameras share the colors; opacities and grad_opacities [C,N] or [1,N]
+    likewise; absgrad_means2d [C,N,2] may have no rows.
     """
-    shares_colors = len(grad_colors) == 1
-    grad_opacities[first:last] = _ZERO
+    grad_opacities[:, first:last] = _ZERO
     grad_colors[:, first:last] = _ZERO
     for c in range(len(ranks)):
-        to_colors = grad_colors[0 if shares_colors else c]
+        to_colors, of_opacities = min(c, len(grad_colors) - 1), min(c, len(opacities) - 1)
         for n in range(first, last):
             rank = ranks[c, n]
             if rank < 0 or not is_seen[c, rank]:
@@ -279,9 +266,10 @@ def moments_to_gradients(
             grad_conics[c, n, 1] = -m[SUM_XY]
             grad_conics[c, n, 2] = -_HALF * m[SUM_YY]
             grad_depths[c, n] = m[TO_DEPTH]
-            grad_opacities[n] += m[SUM] / opacities[n]  # d alpha / d opacity = alpha / opacity
-            to_colors[n, 0] += m[TO_RED]
-            to_colors[n, 1] += m[TO_GREEN]
-            to_colors[n, 2] += m[TO_BLUE]
+            # d alpha / d opacity = alpha / opacity
+            grad_opacities[of_opacities, n] += m[SUM] / opacities[of_opacities, n]
+            grad_colors[to_colors, n, 0] += m[TO_RED]
+            grad_colors[to_colors, n, 1] += m[TO_GREEN]
+            grad_colors[to_colors, n, 2] += m[TO_BLUE]
             if len(absgrad_means2d) > 0:
                 absgrad_means2d[c, n, 0], absgrad_means2d[c, n, 1] = m[ABS_X], m[ABS_Y]

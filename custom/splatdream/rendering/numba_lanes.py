@@ -42,3 +42,16 @@ def aligned_floats(size):
     array = np.empty(size + LANES, np.float32)
     skip = (-array.ctypes.data % 64) // 4
     return array[skip : skip + size]
+
+
+# With reassociation, LLVM adds up lanes pairwise in registers; without, one after the other.
+@njit(**{**JIT_OPTIONS, "fastmath": {"contract", "reassoc", "nsz"}})
+def sum_lanes(lanes, stride, num_sums, first, last, sums):
+    """Fills sums[first:last, :num_sums] with the sums over LANES; a pair's begin `stride` after the last's."""
+    for pair in range(first, last):
+        for column in range(num_sums):
+            base = (pair - first) * stride + column * LANES
+            total = np.float32(0)
+            for lane in range(LANES):
+                total += lanes[base + lane]
+            sums[pair, column] = total

@@ -30,6 +30,9 @@ _MX, _MY, _MZ, _QW, _QX, _QY, _QZ, _INVERSE_NORM, _S0, _S1, _S2, _EXTENT = (LANE
 _R00, _R01, _R02, _R10, _R11, _R12, _R20, _R21, _R22 = (LANES * row for row in range(12, 21))
 # What one camera sees (forward), or its gradients (backward):
 _U, _V, _A, _B, _C, _Z, _RADIUS_X, _RADIUS_Y = (LANES * row for row in range(21, 29))
+# Forward only, where the backward pass keeps sums: log2 opacity, variances and 1 / determinant on the screen, and the
+# square of the compensation.
+_LOG2_OPACITY, _VARIANCE_X, _VARIANCE_Y, _INVERSE, _SQUARE = (LANES * row for row in range(29, 34))
 # Gradients summed over the cameras:
 _GMX, _GMY, _GMZ, _GS0, _GS1, _GS2 = (LANES * row for row in range(29, 35))
 _G00, _G01, _G02, _G10, _G11, _G12, _G20, _G21, _G22 = (LANES * row for row in range(35, 44))
@@ -93,16 +96,17 @@ def _camera(view, K, width, height):
 
 @njit(inline="always", **JIT_OPTIONS)
 def _covariance(h00, h01, h02, h10, h11, h12, eps2d):
-    """Entries a, b, c of the covariance h h^T + eps2d I, and its determinant.
+    """Entries a, b, c of the covariance h h^T + eps2d I, its determinant, and that of h h^T.
 
-    The determinant is a sum of squares (Cauchy and Binet): a c - b^2 would cancel for a needle.
+    The latter is a sum of squares (Cauchy and Binet): a c - b^2 would cancel for a needle.
     """
     a = h00 * h00 + h01 * h01 + h02 * h02
     b = h00 * h10 + h01 * h11 + h02 * h12
     c = h10 * h10 + h11 * h11 + h12 * h12
     x, y, z = h01 * h12 - h02 * h11, h02 * h10 - h00 * h12, h00 * h11 - h01 * h10
-    determinant = x * x + y * y + z * z + eps2d * (a + c + eps2d)
-    return a + eps2d, b, c + eps2d, max(determinant, _MIN_DETERMINANT)
+    sharp = x * x + y * y + z * z
+    determinant = sharp + eps2d * (a + c + eps2d)
+    return a + eps2d, b, c + eps2d, max(determinant, _MIN_DETERMINANT), sharp
 
 
 @njit(inline="always", **JIT_OPTIONS)
@@ -113,8 +117,8 @@ def _ceil(x):
 
 
 @njit(**JIT_OPTIONS)
-def _project_lanes(camera, width, height, near_plane, far_plane, radius_clip, eps2d, lanes):
-    """Fills the rows of what one camera sees."""
+def _project_lanes(camera, eps2d, lanes):
+    """Fills the rows of what one camera sees, but for the radii."""
     (v00, v01, v02, v03), (v10, v11, v12, v13), (v20, v21, v22, v23), (fx, fy, cx, cy), limits_x, limits_y = camera
     for lane in range(LANES):
         mx, my, mz = lanes[_MX + lane], lanes[_MY + lane], lanes[_MZ + lane]
@@ -137,10 +141,33 @@ def _project_lanes(camera, width, height, near_plane, far_plane, radius_clip, ep
         h00, h10 = (t00 * r00 + t01 * r10 + t02 * r20) * s0, (t10 * r00 + t11 * r10 + t12 * r20) * s0
         h01, h11 = (t00 * r01 + t01 * r11 + t02 * r21) * s1, (t10 * r01 + t11 * r11 + t12 * r21) * s1
         h02, h12 = (t00 * r02 + t01 * r12 + t02 * r22) * s2, (t10 * r02 + t11 * r12 + t12 * r22) * s2
-        a, b, c, determinant = _covariance(h00, h01, h02, h10, h11, h12, eps2d)
+        a, b, c, determinant, sharp = _covariance(h00, h01, h02, h10, h11, h12, eps2d)
         inverse = _ONE / determinant
+        lanes[_U + lane], lanes[_V + lane], lanes[_Z + lane] = u, v, pz
+        lanes[_A + lane], lanes[_B + lane], lanes[_C + lane] = c * inverse, -b * inverse, a * inverse
+        lanes[_VARIANCE_X + lane], lanes[_VARIANCE_Y + lane] = a, c
+        lanes[_INVERSE + lane], lanes[_SQUARE + lane] = inverse, sharp * inverse
+
+
+@njit(**JIT_OPTIONS)
+def _find_extents(is_antialiased, lanes):
+    """Fills the row of reaches: alpha = opacity exp(-reach^2 / 2) is the threshold there; negative if it never is."""
+    for lane in range(LANES):
+        log_ratio = _LN_2 * (lanes[_LOG2_OPACITY + lane] - _LOG2_THRESHOLD)
+        if is_antialiased:
+            log_ratio += _HALF * np.log(lanes[_SQUARE + lane])
+        extent = min(np.sqrt(_TWO * max(log_ratio, _ZERO)), _MAX_EXTENT)
+        lanes[_EXTENT + lane] = extent if log_ratio >= _ZERO else -_ONE
+
+
+@njit(**JIT_OPTIONS)
+def _find_radii(width, height, near_plane, far_plane, radius_clip, lanes):
+    """Fills the rows of radii: 0 for a Gaussian that is not drawn."""
+    for lane in range(LANES):
+        u, v, pz, inverse = lanes[_U + lane], lanes[_V + lane], lanes[_Z + lane], lanes[_INVERSE + lane]
         extent = lanes[_EXTENT + lane]
-        radius_x, radius_y = _ceil(extent * np.sqrt(a)), _ceil(extent * np.sqrt(c))
+        radius_x = _ceil(extent * np.sqrt(lanes[_VARIANCE_X + lane]))
+        radius_y = _ceil(extent * np.sqrt(lanes[_VARIANCE_Y + lane]))
         # Written so that a NaN (the overflow of a finite number) makes it false.
         is_drawn = (
             (pz > near_plane)
@@ -153,8 +180,6 @@ def _project_lanes(camera, width, height, near_plane, far_plane, radius_clip, ep
             & (v - radius_y < np.float32(height))
             & (inverse > _ZERO)
         )
-        lanes[_U + lane], lanes[_V + lane], lanes[_Z + lane] = u, v, pz
-        lanes[_A + lane], lanes[_B + lane], lanes[_C + lane] = c * inverse, -b * inverse, a * inverse
         lanes[_RADIUS_X + lane] = radius_x if is_drawn else _ZERO
         lanes[_RADIUS_Y + lane] = radius_y if is_drawn else _ZERO
 
@@ -179,30 +204,35 @@ def project(
     conics,
     depths,
     radii,
+    compensations,
 ):
     """Fills means2d [C,N,2], conics [C,N,3], depths [C,N] and radii [C,N,2] for the Gaussians first..last-1.
 
+    Compensations [C,N] are the factors of opacities in antialiased mode, 0 where not drawn; in classic mode [0,N].
     Returns whether every number that was read is finite.
     """
-    all_finite = True
+    all_finite, is_antialiased = True, len(compensations) > 0
     lanes = aligned_floats(_TABLE_SIZE)
     for start in range(first, last, LANES):
         count = min(LANES, last - start)
         all_finite &= _load_gaussians(start, last, means, quats, scales, lanes)
         for lane in range(LANES):
-            # alpha = opacity exp(-extent^2 / 2) reaches the threshold at this many sigmas; never where it is negative.
-            log_ratio = _LN_2 * (log2_opacities[min(start + lane, last - 1)] - _LOG2_THRESHOLD)
-            extent = min(np.sqrt(_TWO * max(log_ratio, _ZERO)), _MAX_EXTENT)
-            lanes[_EXTENT + lane] = extent if log_ratio >= _ZERO else -_ONE
+            lanes[_LOG2_OPACITY + lane] = log2_opacities[min(start + lane, last - 1)]
+        _find_extents(False, lanes)
         for c in range(len(viewmats)):
-            camera = _camera(viewmats[c], Ks[c], width, height)
-            _project_lanes(camera, width, height, near_plane, far_plane, radius_clip, eps2d, lanes)
+            _project_lanes(_camera(viewmats[c], Ks[c], width, height), eps2d, lanes)
+            if is_antialiased:
+                _find_extents(True, lanes)
+            _find_radii(width, height, near_plane, far_plane, radius_clip, lanes)
             for lane in range(count):
                 n = start + lane
                 means2d[c, n, 0], means2d[c, n, 1] = lanes[_U + lane], lanes[_V + lane]
                 conics[c, n, 0], conics[c, n, 1] = lanes[_A + lane], lanes[_B + lane]
                 conics[c, n, 2], depths[c, n] = lanes[_C + lane], lanes[_Z + lane]
                 radii[c, n, 0], radii[c, n, 1] = np.int32(lanes[_RADIUS_X + lane]), np.int32(lanes[_RADIUS_Y + lane])
+                if is_antialiased:
+                    is_drawn = lanes[_RADIUS_X + lane] > _ZERO
+                    compensations[c, n] = np.sqrt(lanes[_SQUARE + lane]) if is_drawn else _ZERO
     return all_finite
 
 
@@ -230,7 +260,7 @@ def _project_lanes_backward(camera, eps2d, lanes):  # noqa: PLR0915
         u01, u11 = t00 * r01 + t01 * r11 + t02 * r21, t10 * r01 + t11 * r11 + t12 * r21
         u02, u12 = t00 * r02 + t01 * r12 + t02 * r22, t10 * r02 + t11 * r12 + t12 * r22
         h00, h01, h02, h10, h11, h12 = u00 * s0, u01 * s1, u02 * s2, u10 * s0, u11 * s1, u12 * s2
-        a, b, c, determinant = _covariance(h00, h01, h02, h10, h11, h12, eps2d)
+        a, b, c, determinant, _ = _covariance(h00, h01, h02, h10, h11, h12, eps2d)
         inverse = _ONE / determinant
         # Conic X = covariance^-1, hence d loss / d covariance = -X G X, with G the symmetric gradient of X.
         xa, xb, xc = c * inverse, -b * inverse, a * inverse
@@ -318,9 +348,12 @@ def project_backward(
     height,
     eps2d,
     radii,
+    conics,
+    compensations,
     grad_means2d,
     grad_conics,
     grad_depths,
+    grad_compensations,
     grad_means,
     grad_quats,
     grad_scales,
@@ -343,6 +376,13 @@ def project_backward(
                 lanes[_U + lane], lanes[_V + lane] = grad_means2d[c, n, 0], grad_means2d[c, n, 1]
                 lanes[_A + lane], lanes[_B + lane] = grad_conics[c, n, 0], grad_conics[c, n, 1]
                 lanes[_C + lane], lanes[_Z + lane] = grad_conics[c, n, 2], grad_depths[c, n]
+                if len(compensations) > 0 and radii[c, n, 0] > 0:
+                    # compensation^2 = det(I - eps2d X), with X the conic
+                    xx, xy, yy = eps2d * conics[c, n, 0], eps2d * conics[c, n, 1], eps2d * conics[c, n, 2]
+                    factor = eps2d * grad_compensations[c, n] / compensations[c, n]
+                    lanes[_A + lane] -= _HALF * factor * (_ONE - yy)
+                    lanes[_B + lane] -= factor * xy
+                    lanes[_C + lane] -= _HALF * factor * (_ONE - xx)
             if num_drawn > 0:
                 camera = _camera(viewmats[c], Ks[c], width, height)
                 _project_lanes_backward(camera, eps2d, lanes)

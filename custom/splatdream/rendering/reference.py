@@ -6,12 +6,13 @@ floating type and on any device, and is differentiable by autograd.
 N Gaussians, C cameras, D channels, P pixels.
 """
 
+from typing import Any
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..gaussians.rotations import quat_to_matrix
-from ..gaussians.spherical_harmonics import evaluate_sh
 from .signature import (
     ALPHA_THRESHOLD,
     FRUSTUM_MARGIN,
@@ -19,7 +20,7 @@ from .signature import (
     MAX_EXTENT_SIGMAS,
     MIN_DETERMINANT,
     MIN_TRANSMITTANCE,
-    check_arguments,
+    Arguments,
 )
 
 
@@ -32,8 +33,10 @@ def project(
     width: int,
     height: int,
     eps2d: float,
-) -> tuple[Float[Tensor, "C N 2"], Float[Tensor, "C N 2 2"], Float[Tensor, "C N"]]:
-    """Centers in pixels, covariances in pixels^2 with eps2d on the diagonal, and depths (z in the camera).
+) -> tuple[Float[Tensor, "C N 2"], Float[Tensor, "C N 2 2"], Float[Tensor, "C N"], Float[Tensor, "C N"]]:
+    """Centers in pixels, covariances in pixels^2 with eps2d on the diagonal, depths (z in the camera), compensations.
+
+    A compensation is the area of the ellipse before eps2d over that after: sqrt(det before / det after).
 
     The Jacobian of the projection is taken at a point that is clamped to just outside of the frustum, as gsplat does,
     so that Gaussians far to the side do not blow up.
@@ -53,14 +56,17 @@ def project(
     axes = quat_to_matrix(quats) * scales[:, None, :]  # column j: local axis j times its standard deviation
     half = torch.einsum("cnij,cjk,nkl->cnil", jacobian, rotation, axes)
     covariances = half @ half.transpose(-1, -2) + eps2d * torch.eye(2, dtype=means.dtype, device=means.device)
-    return means2d, covariances, z
+    # det(half half^T) is a squared norm (Cauchy and Binet). The gradient of a norm at 0 is 0, that of a root is not.
+    area = torch.linalg.vector_norm(torch.linalg.cross(half[..., 0, :], half[..., 1, :], dim=-1), dim=-1)
+    compensations = area / torch.linalg.det(covariances).clamp(min=MIN_DETERMINANT).sqrt()
+    return means2d, covariances, z, compensations
 
 
 def screen_radii(
     means2d: Float[Tensor, "C N 2"],
     covariances: Float[Tensor, "C N 2 2"],
     depths: Float[Tensor, "C N"],
-    opacities: Float[Tensor, "N"],
+    opacities: Float[Tensor, "C N"],
     width: int,
     height: int,
     near_plane: float,
@@ -70,7 +76,7 @@ def screen_radii(
     """Half sizes in pixels of the box where alpha can reach 1/255; 0 for a Gaussian that is not drawn."""
     extent = torch.sqrt(2 * torch.log((opacities / ALPHA_THRESHOLD).clamp(min=1))).clamp(max=MAX_EXTENT_SIGMAS)
     variances = covariances.diagonal(dim1=-2, dim2=-1)
-    radii = torch.ceil(extent[:, None] * variances.sqrt())
+    radii = torch.ceil(extent[..., None] * variances.sqrt())
     image_size = torch.tensor([width, height], dtype=means2d.dtype, device=means2d.device)
     is_drawn = (depths > near_plane) & (depths < far_plane) & (opacities >= ALPHA_THRESHOLD)
     is_drawn &= ((means2d + radii > 0) & (means2d - radii < image_size)).all(dim=-1)
@@ -106,82 +112,56 @@ def pixel_alphas(
 
 
 def rasterization(
-    means: Float[Tensor, "N 3"],
-    quats: Float[Tensor, "N 4"],
-    scales: Float[Tensor, "N 3"],
-    opacities: Float[Tensor, "N"],
-    colors: Float[Tensor, "N 3"] | Float[Tensor, "C N 3"] | Float[Tensor, "N K 3"],
-    viewmats: Float[Tensor, "C 4 4"],
-    Ks: Float[Tensor, "C 3 3"],
-    width: int,
-    height: int,
-    near_plane: float = 0.01,
-    far_plane: float = 1e10,
-    radius_clip: float = 0.0,
-    eps2d: float = 0.3,
-    sh_degree: int | None = None,
-    backgrounds: Float[Tensor, "C 3"] | None = None,
-    render_mode: str = "RGB",
-    absgrad: bool = False,
+    *args: Any, **kwargs: Any
 ) -> tuple[Float[Tensor, "C height width D"], Float[Tensor, "C height width 1"], dict]:
-    """Images of N Gaussians from C cameras; arguments and results are those of `gsplat.rasterization`.
+    """Images of N Gaussians from C cameras; takes `signature.Arguments`, returns what `cpu.rasterization` does.
 
-    See `rendering.cpu.rasterization` for the arguments. Memory is O(N P): small scenes only.
+    Memory is O(N P): small scenes only.
 
     Raises:
         ValueError: an argument does not fit the others; the message names it.
     """
-    check_arguments(
-        means, quats, scales, opacities, colors, viewmats, Ks, width, height, sh_degree, backgrounds, render_mode
+    given = Arguments(*args, **kwargs)
+    width, height = given.width, given.height
+    means2d, covariances, depths, compensations = project(
+        given.means, given.quats, given.scales, given.viewmats, given.Ks, width, height, given.eps2d
     )
-    num_cameras = len(viewmats)
-    means2d, covariances, depths = project(means, quats, scales, viewmats, Ks, width, height, eps2d)
     if means2d.requires_grad:
         means2d.retain_grad()
     determinants = torch.linalg.det(covariances).clamp(min=MIN_DETERMINANT)
     conics = torch.stack([covariances[..., 1, 1], -covariances[..., 0, 1], covariances[..., 0, 0]], dim=-1)
     conics = conics / determinants[..., None]
+    opacities = given.opacities.expand(len(given.viewmats), -1)
+    if given.is_antialiased:
+        opacities = opacities * compensations
     with torch.no_grad():
-        radii = screen_radii(means2d, covariances, depths, opacities, width, height, near_plane, far_plane, radius_clip)
-    if sh_degree is None:
-        view_colors = colors.expand(num_cameras, -1, -1)
-    else:
-        positions = torch.linalg.inv(viewmats)[:, None, :3, 3]
-        view_colors = (evaluate_sh(sh_degree, colors[None], means - positions) + 0.5).clamp(min=0)
+        limits = (given.near_plane, given.far_plane, given.radius_clip)
+        radii = screen_radii(means2d, covariances, depths, opacities, width, height, *limits)
+    colors = given.rgb(given.viewmats).expand(len(given.viewmats), -1, -1)
 
-    images, alphas = [], []
-    for camera in range(num_cameras):
+    images, alphas, contributions = [], [], torch.zeros_like(depths)
+    for camera in range(len(given.viewmats)):
         drawn = torch.nonzero((radii[camera] > 0).all(dim=-1))[:, 0]
         order = drawn[torch.argsort(depths[camera][drawn], stable=True)]
         centers = means2d[camera][order].expand(width * height, -1, -1)
-        if absgrad and centers.requires_grad:
+        if given.absgrad and centers.requires_grad:
             centers.register_hook(_absgrad_hook(means2d, camera, order))
-        pixels = pixel_alphas(centers, conics[camera][order], opacities[order], width, height)
+        pixels = pixel_alphas(centers, conics[camera][order], opacities[camera][order], width, height)
         weights = blending_weights(pixels)
-        features = torch.cat([view_colors[camera][order], depths[camera][order, None]], dim=-1)
+        contributions[camera, order] = weights.detach().sum(dim=0)
+        features = torch.cat([colors[camera][order], depths[camera][order, None]], dim=-1)
         images.append((weights @ features).reshape(height, width, 4))
         alphas.append(weights.sum(dim=1).reshape(height, width, 1))
-    info = {
-        "means2d": means2d,
-        "radii": radii,
-        "depths": depths,
-        "conics": conics,
-        "width": width,
-        "height": height,
-        "n_cameras": num_cameras,
-        "gaussian_ids": None,
-    }
     render_alphas = torch.stack(alphas)
+    has_rgb, has_depth, is_expected_depth = given.contents
     render_rgb, render_depth = torch.stack(images).split([3, 1], dim=-1)
-    if backgrounds is not None:
-        render_rgb = render_rgb + (1 - render_alphas) * backgrounds[:, None, None, :]
-    if render_mode.endswith("ED"):
+    if given.backgrounds is not None:
+        render_rgb = render_rgb + (1 - render_alphas) * given.backgrounds[:, None, None, :]
+    if is_expected_depth:
         render_depth = render_depth / render_alphas.clamp(min=1e-10)
-    if render_mode == "RGB":
-        return render_rgb, render_alphas, info
-    if render_mode in ("D", "ED"):
-        return render_depth, render_alphas, info
-    return torch.cat([render_rgb, render_depth], dim=-1), render_alphas, info
+    channels = [render_rgb] * has_rgb + [render_depth] * has_depth
+    info = given.info(means2d=means2d, radii=radii, depths=depths, conics=conics)
+    return torch.cat(channels, dim=-1), render_alphas, info | {"contributions": contributions}
 
 
 def _absgrad_hook(means2d: Tensor, camera: int, order: Tensor):

@@ -35,6 +35,7 @@ def render(
     background: Float[Tensor, "B 3"] | Float[Tensor, "B height width 3"],
     active_sh_degree: int,
     backend: str = "auto",
+    rasterize_mode: str = "classic",
 ) -> RenderOutput:
     """Renders all cameras at once; differentiable in the cloud and the background.
 
@@ -42,6 +43,7 @@ def render(
         background: one color a camera, or one a pixel.
         active_sh_degree: coefficients above this degree are ignored.
         backend: see `choose_backend`.
+        rasterize_mode: "classic" or "antialiased", see `signature.Arguments`.
 
     Raises:
         ValueError: the degree is above what the cloud stores, or a parameter is not finite.
@@ -70,6 +72,7 @@ def render(
         sh_degree=sh_degree,
         backgrounds=None if is_per_pixel else background,
         render_mode="RGB+ED",
+        rasterize_mode=rasterize_mode,
     )
     rgb, depth = images[..., :3], images[..., 3:]
     if is_per_pixel:

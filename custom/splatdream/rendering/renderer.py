@@ -17,6 +17,8 @@ class GaussianRasterizer(Renderer):
     class Config(Renderer.Config):
         backend: str = "auto"
         """"auto" (gsplat for CUDA tensors, cpu otherwise), "cpu", "gsplat" or "reference"."""
+        rasterize_mode: str = "classic"
+        """"classic", or "antialiased": Gaussians smaller than a pixel grow fainter where they are drawn larger."""
 
     cfg: Config
 
@@ -29,7 +31,8 @@ class GaussianRasterizer(Renderer):
         """
         cameras = CameraBatch.from_batch(batch)
         background = self.background(dirs=cameras.ray_directions)
-        output = render(self.geometry.cloud(), cameras, background, self.geometry.active_sh_degree, self.cfg.backend)
+        cloud, degree = self.geometry.cloud(), self.geometry.active_sh_degree
+        output = render(cloud, cameras, background, degree, self.cfg.backend, self.cfg.rasterize_mode)
         return {
             "comp_rgb": output.rgb,
             "comp_rgb_bg": background,
