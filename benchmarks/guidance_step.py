@@ -32,7 +32,7 @@ from splatdream.priors.clip_texts import ClipTexts
 from splatdream.priors.latent_diffusion import NetworkOptions
 from splatdream.priors.model_files import ModelFiles
 from splatdream.priors.mvdream import MVDreamPrior
-from splatdream.priors.noise_schedule import NoiseSchedule
+from splatdream.priors.noise_process import VariancePreserving
 from splatdream.priors.stable_diffusion import StableDiffusionPrior, pixels_per_latent
 from splatdream.prompts.view_prompts import make_view_prompts
 from splatdream.rendering.render import render
@@ -110,7 +110,7 @@ def build_prior(case: Case, is_tiny: bool, options: NetworkOptions) -> StableDif
         "unet": unet,
         "vae": vae,
         "texts": RandomTexts(unet_shape["cross_attention_dim"]),
-        "schedule": NoiseSchedule.scaled_linear(),
+        "schedule": VariancePreserving.scaled_linear(),
         "prediction_type": "epsilon",
         "image_size": image_size,
         "options": options,

@@ -6,7 +6,7 @@ import torch
 from splatdream.cameras.batch import orbit_cameras
 from splatdream.guidance.denoiser import Denoiser
 from splatdream.priors.base import Condition, DiffusionPrior, Views
-from splatdream.priors.noise_schedule import NoiseSchedule
+from splatdream.priors.noise_process import VariancePreserving
 from torch import Tensor
 
 
@@ -44,7 +44,7 @@ class MixturePrior(DiffusionPrior):
     """Knows a mixture for each text. Latents are what images are, channels first."""
 
     def __init__(self, mixtures: dict[str, Mixture]) -> None:
-        self.schedule = NoiseSchedule.scaled_linear()
+        self.schedule = VariancePreserving.scaled_linear()
         self.mixtures = mixtures
 
     def encode_texts(self, texts):

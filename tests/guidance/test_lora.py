@@ -6,7 +6,7 @@ from splatdream.cameras.batch import orbit_cameras
 from splatdream.guidance.methods.lora import LoraParticles
 from splatdream.guidance.step import GuidedStep, StepSettings
 from splatdream.priors.base import Condition, DiffusionPrior, Views
-from splatdream.priors.noise_schedule import NoiseSchedule
+from splatdream.priors.noise_process import VariancePreserving
 from splatdream.prompts.view_prompts import make_view_prompts
 
 pytest.importorskip("diffusers")
@@ -30,7 +30,7 @@ class TinyUNetPrior(DiffusionPrior):
     def __init__(self, generator):
         from diffusers import UNet2DConditionModel
 
-        self.schedule = NoiseSchedule.scaled_linear()
+        self.schedule = VariancePreserving.scaled_linear()
         self.network = UNet2DConditionModel(
             sample_size=4,
             in_channels=4,

@@ -11,7 +11,7 @@ from splatdream.guidance.methods.sds import sds_gradient
 from splatdream.guidance.timesteps import sample_timesteps, timestep_range
 from splatdream.guidance.weighting import WEIGHTINGS, timestep_weights
 from splatdream.priors.base import Condition, DiffusionPrior, Views
-from splatdream.priors.noise_schedule import NoiseSchedule
+from splatdream.priors.noise_process import VariancePreserving
 
 
 class OneImage(Condition):
@@ -31,7 +31,7 @@ class OneImagePrior(DiffusionPrior):
     """The exact denoiser of a distribution with a single image a text: x_0 is always that image."""
 
     def __init__(self, images):
-        self.schedule = NoiseSchedule.scaled_linear()
+        self.schedule = VariancePreserving.scaled_linear()
         self.images = images
 
     def encode_texts(self, texts):
@@ -110,7 +110,7 @@ def test_the_loss_has_the_given_gradient_whatever_the_latents(generator):
 
 
 def test_known_values_of_the_weightings():
-    schedule = NoiseSchedule(torch.tensor([0.64]))
+    schedule = VariancePreserving(torch.tensor([0.64]))
     expected = {"sigma_squared": 0.36, "uniform": 1.0, "fantasia3d": 0.8 * 0.36, "noise_to_signal": 0.75}
     assert expected.keys() == WEIGHTINGS.keys()
     for name, value in expected.items():
@@ -120,7 +120,7 @@ def test_known_values_of_the_weightings():
 
 def test_unknown_weightings_and_methods_are_refused_with_the_choices():
     with pytest.raises(ValueError, match="'sigma' is unknown; choose one of sigma_squared"):
-        timestep_weights("sigma", NoiseSchedule.scaled_linear(), torch.tensor([0]), torch.zeros(1, 3))
+        timestep_weights("sigma", VariancePreserving.scaled_linear(), torch.tensor([0]), torch.zeros(1, 3))
     with pytest.raises(ValueError, match=r"'sdss' is unknown; choose one of .*sds"):
         guidance_method("sdss")
 

@@ -81,7 +81,7 @@ class GuidanceMethod:
         Raises:
             ValueError: the method has no meaning on the noise process of this prior.
         """
-        kind = getattr(prior.schedule, "kind", "variance preserving")
+        kind = prior.schedule.kind
         if self.noise_processes and kind not in self.noise_processes:
             raise ValueError(
                 f"guidance.method {self.name} is made for {' and '.join(self.noise_processes)}, "
