@@ -142,7 +142,7 @@ def test_a_mesh_file_is_painted_by_noising_and_denoising(finished_run, tmp_path)
     manifest = json.loads((run / "save" / "manifest.json").read_text())
     # Two views, two denoising steps, six steps of the optimizer.
     assert manifest["denoiser_evaluations"] == 24
-    assert manifest["prior"]["name"] == "ClosedFormPrior"
+    assert manifest["prior"]["name"] == "closed-form"
 
 
 def test_a_checkpoint_of_the_first_stage_is_converted(tmp_path):
