@@ -7,10 +7,12 @@ import torch
 from splatdream.cameras.batch import orbit_cameras
 from splatdream.guidance.gradient import FiniteGradients, GradientScale
 from splatdream.guidance.guidance import Guidance
+from splatdream.guidance.methods.registry import METHODS
 from splatdream.priors.null_prior import NullPrior
 from splatdream.prompts.view_prompts import make_view_prompts
 from splatdream.startup.registration import register_all
 from torch.utils._python_dispatch import TorchDispatchMode
+from toy_learner import TOY
 
 PROMPTS = make_view_prompts("a cat")
 CAMERAS = orbit_cameras([10.0] * 2, [0.0, 90.0], width=4, height=4)
@@ -70,6 +72,15 @@ def test_what_breaks_on_the_way_back_to_the_image_is_caught_too(guidance):
     loss = guidance(rgb, PROMPTS, **CAMERAS.to_batch())["loss_sds"]
     (loss * torch.tensor(torch.inf)).backward()
     assert rgb.grad.isfinite().all()
+
+
+def test_what_breaks_while_a_learner_is_taught_is_caught_too(monkeypatch):
+    register_all()
+    monkeypatch.setitem(METHODS, TOY.name, TOY)
+    guidance = Guidance({"prior_type": "splatdream-null-prior", "method": "toy"})
+    out = guidance(torch.zeros(2, 4, 4, 3), PROMPTS, **CAMERAS.to_batch())
+    (out["loss_train_color"] * torch.tensor(torch.nan)).backward()
+    assert not guidance.learner.color.grad.any()
 
 
 def test_a_run_that_only_breaks_ends_with_its_step_and_count(guidance):
