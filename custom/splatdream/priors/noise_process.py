@@ -11,6 +11,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+Images = Float[Tensor, "B ..."]
+"""Clean or noisy images, noise, or numbers that broadcast against them."""
+Timesteps = Int[Tensor, "B"]
+
 
 @dataclass(frozen=True)
 class NoiseProcess(ABC):
@@ -44,60 +48,44 @@ class NoiseProcess(ABC):
         """c_t and d_t where a_t and s_t are `signal` and `sigma`."""
 
     @abstractmethod
-    def added_variance(
-        self, timesteps: Int[Tensor, "B"], later: Int[Tensor, "B"], like: Float[Tensor, "B ..."]
-    ) -> Float[Tensor, "B ..."]:
+    def added_variance(self, timesteps: Timesteps, later: Timesteps, like: Images) -> Images:
         """Variance of the fresh noise in x_later given x_t: s_later^2 - (a_later / a_t)^2 s_t^2."""
 
-    def signal_and_noise_scales(
-        self, timesteps: Int[Tensor, "B"], like: Float[Tensor, "B ..."]
-    ) -> tuple[Float[Tensor, "B ..."], Float[Tensor, "B ..."]]:
+    def signal_and_noise_scales(self, timesteps: Timesteps, like: Images) -> tuple[Images, Images]:
         """a_t and s_t of each image, shaped to broadcast against `like` and on its device."""
         return self._scales(self._levels_at(timesteps, like))
 
-    def squared_scales(
-        self, timesteps: Int[Tensor, "B"], like: Float[Tensor, "B ..."]
-    ) -> tuple[Float[Tensor, "B ..."], Float[Tensor, "B ..."]]:
+    def squared_scales(self, timesteps: Timesteps, like: Images) -> tuple[Images, Images]:
         """a_t^2 and s_t^2, likewise."""
         return self._squared_scales(self._levels_at(timesteps, like))
 
-    def add_noise(
-        self, clean: Float[Tensor, "B ..."], noise: Float[Tensor, "B ..."], timesteps: Int[Tensor, "B"]
-    ) -> Float[Tensor, "B ..."]:
+    def add_noise(self, clean: Images, noise: Images, timesteps: Timesteps) -> Images:
         """x_t = a_t x_0 + s_t noise."""
         signal, sigma = self.signal_and_noise_scales(timesteps, clean)
         return signal * clean + sigma * noise
 
-    def velocity(
-        self, clean: Float[Tensor, "B ..."], noise: Float[Tensor, "B ..."], timesteps: Int[Tensor, "B"]
-    ) -> Float[Tensor, "B ..."]:
+    def velocity(self, clean: Images, noise: Images, timesteps: Timesteps) -> Images:
         """c_t noise + d_t x_0."""
         of_noise, of_clean = self._velocity_scales(*self.signal_and_noise_scales(timesteps, clean))
         return of_noise * noise + of_clean * clean
 
-    def clean_and_noise(
-        self, noisy: Float[Tensor, "B ..."], velocity: Float[Tensor, "B ..."], timesteps: Int[Tensor, "B"]
-    ) -> tuple[Float[Tensor, "B ..."], Float[Tensor, "B ..."]]:
+    def clean_and_noise(self, noisy: Images, velocity: Images, timesteps: Timesteps) -> tuple[Images, Images]:
         """The x_0 and the noise that a predicted velocity implies: c_t x_t - s_t velocity, a_t velocity - d_t x_t."""
         signal, sigma = self.signal_and_noise_scales(timesteps, noisy)
         of_noise, of_clean = self._velocity_scales(signal, sigma)
         return of_noise * noisy - sigma * velocity, signal * velocity - of_clean * noisy
 
-    def clean_from_noise(
-        self, noisy: Float[Tensor, "B ..."], predicted_noise: Float[Tensor, "B ..."], timesteps: Int[Tensor, "B"]
-    ) -> Float[Tensor, "B ..."]:
+    def clean_from_noise(self, noisy: Images, predicted_noise: Images, timesteps: Timesteps) -> Images:
         """The x_0 that a predicted noise implies: (x_t - s_t noise) / a_t."""
         signal, sigma = self.signal_and_noise_scales(timesteps, noisy)
         return (noisy - sigma * predicted_noise) / signal
 
-    def noise_from_clean(
-        self, noisy: Float[Tensor, "B ..."], clean: Float[Tensor, "B ..."], timesteps: Int[Tensor, "B"]
-    ) -> Float[Tensor, "B ..."]:
+    def noise_from_clean(self, noisy: Images, clean: Images, timesteps: Timesteps) -> Images:
         """The noise that a predicted x_0 implies: (x_t - a_t x_0) / s_t."""
         signal, sigma = self.signal_and_noise_scales(timesteps, noisy)
         return (noisy - signal * clean) / sigma
 
-    def _levels_at(self, timesteps: Int[Tensor, "B"], like: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
+    def _levels_at(self, timesteps: Timesteps, like: Images) -> Images:
         return self.levels.to(like)[timesteps.to(like.device)].reshape(-1, *[1] * (like.ndim - 1))
 
 
@@ -132,9 +120,7 @@ class VariancePreserving(NoiseProcess):
     def _velocity_scales(signal: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
         return signal, -sigma
 
-    def added_variance(
-        self, timesteps: Int[Tensor, "B"], later: Int[Tensor, "B"], like: Float[Tensor, "B ..."]
-    ) -> Float[Tensor, "B ..."]:
+    def added_variance(self, timesteps: Timesteps, later: Timesteps, like: Images) -> Images:
         signal, _ = self.signal_and_noise_scales(timesteps, like)
         signal_later, _ = self.signal_and_noise_scales(later, like)
         return 1 - (signal_later / signal).square()
@@ -176,9 +162,7 @@ class RectifiedFlow(NoiseProcess):
     def _velocity_scales(signal: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
         return torch.ones_like(signal), -torch.ones_like(sigma)
 
-    def added_variance(
-        self, timesteps: Int[Tensor, "B"], later: Int[Tensor, "B"], like: Float[Tensor, "B ..."]
-    ) -> Float[Tensor, "B ..."]:
+    def added_variance(self, timesteps: Timesteps, later: Timesteps, like: Images) -> Images:
         signal, sigma = self.signal_and_noise_scales(timesteps, like)
         signal_later, sigma_later = self.signal_and_noise_scales(later, like)
         return sigma_later.square() - (signal_later / signal * sigma).square()
