@@ -25,9 +25,7 @@ def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
     if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint '{path}'")
     try:
-        if zipfile.is_zipfile(path) and not is_intact(path):
-            raise ValueError("a part of it does not have its checksum")
-        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+        checkpoint = _read(path, map_location)
     except (PermissionError, IsADirectoryError):
         raise
     except Exception as error:  # torch raises RuntimeError, EOFError, UnpicklingError, ... for what is one mistake
@@ -38,6 +36,12 @@ def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
     if missing:
         raise ValueError(f"'{path}' is not a training checkpoint: it has no {', '.join(missing)}")
     return checkpoint
+
+
+def _read(path: Path, map_location: Any) -> Any:
+    if zipfile.is_zipfile(path) and not is_intact(path):
+        raise ValueError("a part of it does not have its checksum")
+    return torch.load(path, map_location=map_location, weights_only=True)
 
 
 def is_intact(path: Path) -> bool:
