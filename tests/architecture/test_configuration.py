@@ -1,6 +1,7 @@
 """No dead configuration: every declared field is read, and every key of a YAML is declared."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,11 @@ FILES = sorted(path for path in PACKAGE.rglob("*.py") if "embedded_host" not in 
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def config_classes(tree: ast.Module) -> list[ast.ClassDef]:
     return [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name.endswith("Config")]
 
@@ -20,11 +26,12 @@ def declared_fields(node: ast.ClassDef) -> list[str]:
     return [item.target.id for item in node.body if isinstance(item, ast.AnnAssign)]
 
 
-def attributes_read(tree: ast.Module) -> set[str]:
+@cache
+def attributes_read(path: Path) -> set[str]:
     """Names read as an attribute of something called cfg, config or self, e.g. `self.cfg.prompt`."""
     return {
         node.attr
-        for node in ast.walk(tree)
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.Attribute)
         and isinstance(node.ctx, ast.Load)
         and (
@@ -36,12 +43,12 @@ def attributes_read(tree: ast.Module) -> set[str]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_every_configuration_field_is_read_in_its_own_room(path):
-    classes = config_classes(ast.parse(path.read_text()))
+    classes = config_classes(parsed(path))
     if not classes:
         return
     read: set[str] = set()
     for neighbor in path.parent.glob("*.py"):
-        read |= attributes_read(ast.parse(neighbor.read_text()))
+        read |= attributes_read(neighbor)
     for node in classes:
         unread = [name for name in declared_fields(node) if name not in read]
         assert not unread, f"{node.name} declares {unread}, which nothing reads"
@@ -49,7 +56,7 @@ def test_every_configuration_field_is_read_in_its_own_room(path):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_every_configuration_field_is_explained(path):
-    for node in config_classes(ast.parse(path.read_text())):
+    for node in config_classes(parsed(path)):
         for field, following in zip(node.body, [*node.body[1:], None], strict=True):
             if isinstance(field, ast.AnnAssign):
                 is_explained = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,7 @@ OWNERS = {
 }
 
 
+@cache
 def imported_modules(path: Path) -> set[str]:
     """Absolute names of what a file imports, its relative imports resolved."""
     package = ["splatdream", *path.relative_to(PACKAGE).parent.parts]

@@ -159,6 +159,14 @@ def test_a_geometry_is_converted_from_that_of_the_newest_run():
     assert (checkpoint_of(second)["state_dict"]["geometry.points"] > 50).all()
 
 
+def test_a_geometry_without_the_configuration_of_its_run_is_one_sentence(capfd):
+    trial = train("first")
+    (trial / "configs" / "parsed.yaml").unlink()
+    convert = f"system.geometry_convert_from={trial}/ckpts/last.ckpt"
+    assert launch("--train", "tag=second", convert) == 1
+    assert f"error: to convert the geometry of '{trial}/ckpts/last.ckpt' its run's" in capfd.readouterr().err
+
+
 def test_the_dataset_and_the_parts_are_told_each_step_once(monkeypatch):
     told = []
     monkeypatch.setattr(

@@ -94,7 +94,9 @@ def test_without_viser_the_error_says_what_to_install(monkeypatch):
 
 def test_serving_prints_the_address_and_ends_with_ctrl_c(tmp_path):
     write_ply(tmp_path / "asset.ply", _cloud(5))
-    script = f"from splatdream.viewer.serve import serve_asset; serve_asset({str(tmp_path / 'asset.ply')!r}, 18080)"
+    # A job that a shell put into the background ignores Ctrl-C, and so would its children.
+    script = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    script += f"from splatdream.viewer.serve import serve_asset; serve_asset({str(tmp_path / 'asset.ply')!r}, 18080)"
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     try:
         line = next(line for line in process.stdout if line.startswith("asset.ply is at "))

@@ -24,7 +24,14 @@ def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint '{path}'")
-    checkpoint = _read(path, map_location)
+    try:
+        checkpoint = _read(path, map_location)
+    except (PermissionError, IsADirectoryError):
+        raise
+    except Exception as error:  # torch raises RuntimeError, EOFError, UnpicklingError, ... for what is one mistake
+        earlier = newest_checkpoint(path.parent, besides=path)
+        remedy = f"the intact one before it is '{earlier}'" if earlier else "there is no intact one beside it"
+        raise ValueError(f"checkpoint '{path}' is damaged, or is not a checkpoint; {remedy}") from error
     missing = [name for name in _REQUIRED if not isinstance(checkpoint, dict) or name not in checkpoint]
     if missing:
         raise ValueError(f"'{path}' is not a training checkpoint: it has no {', '.join(missing)}")
@@ -32,16 +39,9 @@ def load_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
 
 
 def _read(path: Path, map_location: Any) -> Any:
-    try:
-        if zipfile.is_zipfile(path) and not is_intact(path):
-            raise ValueError("a part of it does not have its checksum")
-        return torch.load(path, map_location=map_location, weights_only=True)
-    except (PermissionError, IsADirectoryError):
-        raise
-    except Exception as error:  # torch raises RuntimeError, EOFError, UnpicklingError, ... for what is one mistake
-        earlier = newest_checkpoint(path.parent, besides=path)
-        remedy = f"the intact one before it is '{earlier}'" if earlier else "there is no intact one beside it"
-        raise ValueError(f"checkpoint '{path}' is damaged, or is not a checkpoint; {remedy}") from error
+    if zipfile.is_zipfile(path) and not is_intact(path):
+        raise ValueError("a part of it does not have its checksum")
+    return torch.load(path, map_location=map_location, weights_only=True)
 
 
 def is_intact(path: Path) -> bool:

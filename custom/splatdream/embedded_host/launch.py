@@ -267,7 +267,7 @@ def _trainer_options(trainer: Mapping) -> dict[str, Any]:
     max_steps = trainer.get("max_steps", -1)
     if not isinstance(max_steps, int) or (max_steps < 1 and max_steps != -1):
         raise ValueError(f"trainer.max_steps {max_steps!r} must be a whole number of at least 1")
-    return OmegaConf.to_container(trainer)
+    return OmegaConf.to_container(trainer, resolve=True)
 
 
 def _check_arguments(cls: type, arguments: Mapping, place: str) -> None:

@@ -187,10 +187,13 @@ class BaseLift3DSystem(BaseSystem):
 
     def _converted_geometry(self, checkpoint: str) -> Any:
         info(f"the geometry starts from that of {checkpoint}")
-        previous = read_config(Path(checkpoint).parent.parent / "configs" / "parsed.yaml").system
+        state_dict, epoch, global_step = load_module_weights(checkpoint, module_name="geometry")
+        configuration = Path(checkpoint).parent.parent / "configs" / "parsed.yaml"
+        if not configuration.is_file():
+            raise FileNotFoundError(f"to convert the geometry of '{checkpoint}' its run's '{configuration}' is needed")
+        previous = read_config(configuration).system
         previous.geometry.update(self.cfg.geometry_convert_override)
         geometry = find(previous.geometry_type)(previous.geometry)
-        state_dict, epoch, global_step = load_module_weights(checkpoint, module_name="geometry")
         geometry.load_state_dict(state_dict, strict=False)
         geometry.do_update_step(epoch, global_step, on_load_weights=True)
         return find(self.cfg.geometry_type).create_from(
