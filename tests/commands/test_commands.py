@@ -182,9 +182,9 @@ def test_generate_refuses_a_prompt_without_words(tmp_path, capsys):
 
 def test_generate_hands_a_prompt_on_to_the_letter(tmp_path):
     prompt, asked = "${oc.env:HF_TOKEN}: [a] null", []
-    with pytest.raises(RuntimeError, match="the stage in"):
-        generate(lambda arguments: asked.append(arguments) or 1, prompt, str(tmp_path))
-    args, overrides = parse_arguments(asked[0])
+    with pytest.raises(RuntimeError, match="the run in"):
+        generate(lambda arguments, log: asked.append(arguments) or 1, prompt, str(tmp_path))
+    args, overrides = parse_arguments(["--train", *asked[0]])
     assert load_config(args.config, overrides).system.prompt_processor.prompt == prompt
 
 

@@ -55,7 +55,7 @@ class RunRequest:
 
     def settings(self) -> list[str]:
         """All changes to the YAML."""
-        return [*([] if self.prompt is None else [setting(PROMPT, self.prompt)]), *self.overrides]
+        return [*([] if self.prompt is None else [f"{PROMPT}={self.prompt}"]), *self.overrides]
 
     def configuration(self) -> dict[str, Any]:
         """The whole configuration, resolved, without what is not about results (`NOT_RESULTS`).
