@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from splatdream.rendering import compilation, numba_binning, numba_compositing, numba_lanes, threads
+from splatdream.rendering import compilation, numba_binning, numba_compositing, numba_lanes, numba_projection, threads
 
 
 def test_exp2_is_right_to_single_precision():
@@ -94,6 +94,26 @@ def test_ranges_cover_all_tasks_once_and_raise_what_a_thread_raised():
             threads.run_in_ranges(lambda first, last: 1 // (99 - last + 1 if last == 100 else 1), 100)
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    ("features", "width"),
+    [
+        ("+sse2", "128-bit"),
+        ("+avx,+avx2", "256-bit"),
+        ("+avx,+avx2,+avx512f", "512-bit"),
+        ("+avx,+avx2,+avx512f,+prefer-256-bit", "256-bit"),
+        ("+avx,+avx2,-avx512f", "256-bit"),
+    ],
+)
+def test_the_width_of_vectors_follows_from_the_features(features, width, monkeypatch):
+    monkeypatch.setattr(numba_lanes.config, "CPU_FEATURES", features)
+    assert f"{width} vectors" in compilation.describe_processor()
+
+
+def test_whole_registers_are_used_where_the_processor_has_avx512():
+    _, _, features = numba_projection.project.targetctx.codegen().magic_tuple()
+    assert ("+avx512f" in features) == ("-prefer-256-bit" in features)
 
 
 RENDER_ONE = """

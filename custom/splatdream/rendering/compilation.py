@@ -5,6 +5,7 @@ notices when the file that defines a kernel changes, but not when a constant or 
 """
 
 import os
+import platform
 import subprocess
 import sys
 from functools import cache
@@ -43,6 +44,15 @@ _MODULES = (
     numba_compositing_backward,
 )
 _SOURCES = [Path(module.__file__) for module in _MODULES]
+
+
+def describe_processor() -> str:
+    """The name of the processor, and what the kernels are compiled for."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    name = names[0] if names else platform.processor() or platform.machine()
+    return f"{name} ({numba_lanes.compiled_for()})"
 
 
 def forget_stale_kernels(cache_folder: Path) -> None:
