@@ -118,6 +118,7 @@ def test_whole_registers_are_used_where_the_processor_has_avx512():
 
 RENDER_ONE = """
 import torch
+from splatdream.rendering import compilation
 from splatdream.rendering.cpu import rasterization
 viewmat = torch.eye(4)
 viewmat[2, 3] = 3
@@ -128,6 +129,8 @@ images, alphas, _ = rasterization(
 )
 images.sum().backward()
 print(float(alphas.max().detach()))
+misses = [kernel.py_func.__name__ for kernel in compilation._KERNELS if kernel.stats.cache_misses]
+assert not misses, misses
 """
 
 
