@@ -146,6 +146,17 @@ def test_kernels_older_than_a_source_are_forgotten(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([fresh.name, other.name])
 
 
+def test_kernels_of_another_processor_do_not_count_as_compiled(tmp_path, monkeypatch):
+    for kernel in compilation._KERNELS:
+        source = Path(kernel.py_func.__code__.co_filename).stem
+        (tmp_path / f"{source}.{kernel.py_func.__qualname__}-1.py311.nbi").touch()
+    assert not compilation.are_compiled(tmp_path)
+    compilation.completion_mark(tmp_path).touch()
+    assert compilation.are_compiled(tmp_path)
+    monkeypatch.setattr(numba_lanes.config, "CPU_FEATURES", "+sse2")
+    assert not compilation.are_compiled(tmp_path)
+
+
 @pytest.mark.slow
 def test_the_first_run_says_that_it_compiles_and_the_second_does_not(tmp_path):
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "OMP_NUM_THREADS": "1"}

@@ -131,6 +131,5 @@ def describe_kernel_cache() -> str:
     from ..rendering import compilation, numba_projection
 
     folder = Path(numba_projection.project.stats.cache_path)
-    is_compiled = any(folder.glob(f"{Path(numba_projection.__file__).stem}.*.nbi"))
-    state = "compiled" if is_compiled else "not compiled yet: the first render does it, once"
+    state = "compiled" if compilation.are_compiled(folder) else "not compiled yet: the first render does it, once"
     return f"{state}, in {folder}, for {compilation.describe_processor()}"

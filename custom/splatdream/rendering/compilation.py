@@ -5,6 +5,7 @@ notices when the file that defines a kernel changes, but not when a constant or 
 """
 
 import gc
+import hashlib
 import os
 import platform
 import subprocess
@@ -67,8 +68,17 @@ def forget_stale_kernels(cache_folder: Path) -> None:
                 index.unlink(missing_ok=True)
 
 
+def completion_mark(cache_folder: Path) -> Path:
+    """The file that is there when all kernels have been compiled for this processor; others may share the folder."""
+    return cache_folder / f"splatdream-kernels-{hashlib.sha256(numba_lanes.target().encode()).hexdigest()[:12]}"
+
+
 def are_compiled(cache_folder: Path) -> bool:
-    """Whether every kernel has a compiled copy in the cache."""
+    """Whether every kernel has a compiled copy in the cache, for this processor and not older than any source."""
+    mark = completion_mark(cache_folder)
+    last_change = max(source.stat().st_mtime for source in _SOURCES)
+    if not mark.exists() or mark.stat().st_mtime < last_change:
+        return False
     for kernel in _KERNELS:
         source = Path(kernel.py_func.__code__.co_filename)
         if not any(cache_folder.glob(f"{source.stem}.{kernel.py_func.__qualname__}-*.nbi")):
@@ -102,6 +112,8 @@ def prepare_kernels() -> None:
         command = [sys.executable, "-c", code]
         processes.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
     messages = [process.communicate()[1] for process in processes]
+    if not any(process.returncode for process in processes):
+        completion_mark(cache_folder).touch()
     for process, message in zip(processes, messages, strict=True):
         if process.returncode != 0:
             reason = (message.strip().splitlines() or ["no message"])[-1]

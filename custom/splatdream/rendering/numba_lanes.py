@@ -6,9 +6,11 @@ arrays are unsigned there, because for a signed index Numba adds a test for a ne
 """
 
 import math
+import sys
 
 import numpy as np
 from llvmlite import binding as llvm
+from numba import __version__ as version
 from numba import config, njit
 from numba.core.codegen import get_host_cpu_features
 
@@ -32,6 +34,12 @@ def compiled_for() -> str:
     if "+avx512f" in features and "+prefer-256-bit" not in features:
         bits = 512
     return f"{config.CPU_NAME or llvm.get_host_cpu_name()}, {bits}-bit vectors"
+
+
+def target() -> str:
+    """What decides, beside the sources, whether compiled kernels fit: the processor's features, Numba's version."""
+    features = config.CPU_FEATURES or get_host_cpu_features()
+    return f"{config.CPU_NAME or llvm.get_host_cpu_name()} {features} numba {version} {sys.implementation.cache_tag}"
 
 
 LOG2_E = math.log2(math.e)
