@@ -12,7 +12,6 @@ import argparse
 import importlib
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -221,9 +220,12 @@ def print_table(cases: list[dict]) -> None:
         print("| Gaussians | pixels | " + " | ".join(names) + " |")
         print("|---" * (2 + len(names)) + "|")
         for case in cases:
-            ours = case[what]["splatdream"]["min"]
+            ours = case[what]["splatdream"]
             cells = [
-                f"{case[what][name]['min']:.2f} ({case[what][name]['min'] / ours:.2f})" if name in case[what] else ""
+                f"{case[what][name]['min']:.2f} ({case[what][name]['min'] / ours['min']:.2f}, medians "
+                f"{case[what][name]['median'] / ours['median']:.2f})"
+                if name in case[what]
+                else ""
                 for name in names
             ]
             print(f"| {case['gaussians']} | {case['pixels']} | " + " | ".join(cells) + " |")
@@ -322,6 +324,9 @@ def main() -> None:
     if options.memory_of:
         print_memory_of(*options.memory_of)
         return
+    from splatdream.rendering.compilation import describe_processor
+
+    print(describe_processor())
     cases = []
     for pixels in options.pixels:
         for num_gaussians in options.gaussians:
@@ -338,7 +343,7 @@ def main() -> None:
     print(f"\nfirst image with cached kernels: {first_image['first_image_s']:.2f} s after importing torch")
     print(f"a whole step (5000 Gaussians, 64 px) is {ratio:.2f} x rendering forward and backward")
     if options.json:
-        machine = {"cpu": platform.processor() or platform.machine(), "torch": torch.__version__}
+        machine = {"cpu": describe_processor(), "torch": torch.__version__}
         report = {"machine": machine, "cases": cases, "first_image": first_image, "step": step}
         options.json.write_text(json.dumps(report, indent=1) + "\n")
     if options.docs:

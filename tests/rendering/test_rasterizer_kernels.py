@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from splatdream.rendering import compilation, numba_binning, numba_compositing, numba_lanes, threads
+from splatdream.rendering import compilation, numba_binning, numba_compositing, numba_lanes, numba_projection, threads
 
 
 def test_exp2_is_right_to_single_precision():
@@ -96,8 +96,29 @@ def test_ranges_cover_all_tasks_once_and_raise_what_a_thread_raised():
         torch.set_num_threads(before)
 
 
+@pytest.mark.parametrize(
+    ("features", "width"),
+    [
+        ("+sse2", "128-bit"),
+        ("+avx,+avx2", "256-bit"),
+        ("+avx,+avx2,+avx512f", "512-bit"),
+        ("+avx,+avx2,+avx512f,+prefer-256-bit", "256-bit"),
+        ("+avx,+avx2,-avx512f", "256-bit"),
+    ],
+)
+def test_the_width_of_vectors_follows_from_the_features(features, width, monkeypatch):
+    monkeypatch.setattr(numba_lanes.config, "CPU_FEATURES", features)
+    assert f"{width} vectors" in compilation.describe_processor()
+
+
+def test_whole_registers_are_used_where_the_processor_has_avx512():
+    _, _, features = numba_projection.project.targetctx.codegen().magic_tuple()
+    assert ("+avx512f" in features) == ("-prefer-256-bit" in features)
+
+
 RENDER_ONE = """
 import torch
+from splatdream.rendering import compilation
 from splatdream.rendering.cpu import rasterization
 viewmat = torch.eye(4)
 viewmat[2, 3] = 3
@@ -108,6 +129,8 @@ images, alphas, _ = rasterization(
 )
 images.sum().backward()
 print(float(alphas.max().detach()))
+misses = [kernel.py_func.__name__ for kernel in compilation._KERNELS if kernel.stats.cache_misses]
+assert not misses, misses
 """
 
 
@@ -121,6 +144,17 @@ def test_kernels_older_than_a_source_are_forgotten(tmp_path):
     os.utime(other, (0, 0))
     compilation.forget_stale_kernels(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([fresh.name, other.name])
+
+
+def test_kernels_of_another_processor_do_not_count_as_compiled(tmp_path, monkeypatch):
+    for kernel in compilation._KERNELS:
+        source = Path(kernel.py_func.__code__.co_filename).stem
+        (tmp_path / f"{source}.{kernel.py_func.__qualname__}-1.py311.nbi").touch()
+    assert not compilation.are_compiled(tmp_path)
+    compilation.completion_mark(tmp_path).touch()
+    assert compilation.are_compiled(tmp_path)
+    monkeypatch.setattr(numba_lanes.config, "CPU_FEATURES", "+sse2")
+    assert not compilation.are_compiled(tmp_path)
 
 
 @pytest.mark.slow

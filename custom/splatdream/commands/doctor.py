@@ -135,8 +135,8 @@ def describe_kernel_cache() -> str:
     """Where the compiled kernels are kept, and whether any are there already."""
     if not (is_present("numba") and is_present("torch")):
         return "unknown: numba or torch is not installed"
-    from ..rendering import numba_projection
+    from ..rendering import compilation, numba_projection
 
     folder = Path(numba_projection.project.stats.cache_path)
-    is_compiled = any(folder.glob(f"{Path(numba_projection.__file__).stem}.*.nbi"))
-    return f"{'compiled' if is_compiled else 'not compiled yet: the first render does it, once'}, in {folder}"
+    state = "compiled" if compilation.are_compiled(folder) else "not compiled yet: the first render does it, once"
+    return f"{state}, in {folder}, for {compilation.describe_processor()}"

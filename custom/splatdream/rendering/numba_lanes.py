@@ -6,15 +6,41 @@ arrays are unsigned there, because for a signed index Numba adds a test for a ne
 """
 
 import math
+import sys
 
 import numpy as np
-from numba import njit
+from llvmlite import binding as llvm
+from numba import __version__ as version
+from numba import config, njit
+from numba.core.codegen import get_host_cpu_features
 
 LANES = 16
 """Elements of an innermost loop: one AVX-512 register of float32, two of AVX2."""
 
+# LLVM uses only half of the AVX-512 registers on most of Intel's processors, for fear of lower clocks. Whole ones are
+# quicker: 1.4 to 1.6 times on Cascade Lake, 1.15 to 1.33 times on Zen 4. Numba fixes what it compiles for when it meets
+# the first kernel, hence here; whoever has set these himself keeps what he set.
+if config.CPU_NAME is None and config.CPU_FEATURES is None and llvm.get_host_cpu_features().get("avx512f"):
+    config.CPU_NAME, config.CPU_FEATURES = llvm.get_host_cpu_name(), get_host_cpu_features() + ",-prefer-256-bit"
+
 # Of fast math only fused multiply-add: the rest would break the rounding trick of exp2.
 JIT_OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+
+
+def compiled_for() -> str:
+    """The kind of processor that the kernels are compiled for, and the width of their registers."""
+    features = (config.CPU_FEATURES or get_host_cpu_features()).split(",")
+    bits = 256 if "+avx" in features else 128
+    if "+avx512f" in features and "+prefer-256-bit" not in features:
+        bits = 512
+    return f"{config.CPU_NAME or llvm.get_host_cpu_name()}, {bits}-bit vectors"
+
+
+def target() -> str:
+    """What decides, beside the sources, whether compiled kernels fit: the processor's features, Numba's version."""
+    features = config.CPU_FEATURES or get_host_cpu_features()
+    return f"{config.CPU_NAME or llvm.get_host_cpu_name()} {features} numba {version} {sys.implementation.cache_tag}"
+
 
 LOG2_E = math.log2(math.e)
 
