@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "meshing": {"gaussians", "fields"},
     "texture": {"meshing", "cameras", "gaussians", "rendering"},
     "export": {"gaussians", "meshing", "texture"},
-    "evaluation": {"rendering", "priors", "toybox", "cameras", "gaussians", "meshing", "texture"},
+    "evaluation": {"rendering", "priors", "prompts", "toybox", "cameras", "gaussians", "meshing", "texture"},
     "viewer": {"export", "rendering", "gaussians", "cameras", "texture"},
 }
 # Who needs files whole or a look at the memory may ask for it.

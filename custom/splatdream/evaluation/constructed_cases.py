@@ -4,7 +4,6 @@ They are cut from toybox objects and shown by the toybox's own ray tracer. B cam
 """
 
 import math
-from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
@@ -17,6 +16,8 @@ from ..toybox.scene import Scene
 from .ground_truth import RenderFunction, seen_from
 
 _SUPERSAMPLING = 2
+_BLURRED_SIZE = 16
+_FADED_CONTRAST = 0.8
 
 
 def true_object(scene: Scene) -> RenderFunction:
@@ -33,10 +34,27 @@ def collapsed(render: RenderFunction, shown_deg: float = 0.0) -> RenderFunction:
     """Shows on every side what the result shows at one azimuth: a picture that turns with the viewer."""
 
     def show(cameras: CameraBatch) -> tuple[Float[Tensor, "B H W 3"], Float[Tensor, "B H W 1"]]:
-        views = [render(seen_from(cameras[[i]], shown_deg - float(cameras.azimuth_deg[i]))) for i in range(len(cameras))]
+        views = [
+            render(seen_from(cameras[[i]], shown_deg - float(cameras.azimuth_deg[i]))) for i in range(len(cameras))
+        ]
         return torch.cat([rgb for rgb, _ in views]), torch.cat([alpha for _, alpha in views])
 
     return show
+
+
+def faded(render: RenderFunction) -> RenderFunction:
+    """Blurred to 16 x 16 pixels and paler by a fifth, as distilled results are."""
+
+    def show(cameras: CameraBatch) -> tuple[Float[Tensor, "B H W 3"], Float[Tensor, "B H W 1"]]:
+        rgb, alpha = render(cameras)
+        return 1 - _FADED_CONTRAST * (1 - _blurred(rgb)), _blurred(alpha)
+
+    return show
+
+
+def _blurred(images: Float[Tensor, "B H W C"]) -> Float[Tensor, "B H W C"]:
+    small = torch.nn.functional.adaptive_avg_pool2d(images.movedim(-1, 1), _BLURRED_SIZE)
+    return torch.nn.functional.interpolate(small, size=images.shape[1:3], mode="bicubic").clamp(0, 1).movedim(1, -1)
 
 
 def wedges(scene: Scene, count: int, kept_deg: float = 0.0) -> RenderFunction:
@@ -51,7 +69,9 @@ def wedges(scene: Scene, count: int, kept_deg: float = 0.0) -> RenderFunction:
 
     def show(cameras: CameraBatch) -> tuple[Float[Tensor, "B H W 3"], Float[Tensor, "B H W 1"]]:
         fine = cameras.resized(_SUPERSAMPLING * cameras.width, _SUPERSAMPLING * cameras.height)
-        layers = [_layer(scene, seen_from(fine, kept_deg - 360 * k / count), kept_deg, 180 / count) for k in range(count)]
+        layers = [
+            _layer(scene, seen_from(fine, kept_deg - 360 * k / count), kept_deg, 180 / count) for k in range(count)
+        ]
         rgba, depths = (torch.stack(parts) for parts in zip(*layers, strict=True))
         nearest = depths.argmin(dim=0)
         chosen = rgba.gather(0, nearest[None, ..., None].expand(1, *rgba.shape[1:]))[0]

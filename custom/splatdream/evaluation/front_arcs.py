@@ -5,7 +5,6 @@ N views at equally spaced azimuths, once round.
 
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 

@@ -133,9 +133,7 @@ def evaluate_against_toybox(
 
 
 @functools.lru_cache(maxsize=2)
-def _other_objects(
-    caption: ToyboxCaption, distance: float, fovy_deg: float, size: int
-) -> Float[Tensor, "O A H W 3"]:
+def _other_objects(caption: ToyboxCaption, distance: float, fovy_deg: float, size: int) -> Float[Tensor, "O A H W 3"]:
     """Every other object that wears the same, from all round."""
     ring = _ring(_YAW_MAP_ELEVATION_DEG[_YAW_MAP_ROW], distance, fovy_deg, size)
     names = FACED_OBJECTS if caption.accessory else OBJECTS

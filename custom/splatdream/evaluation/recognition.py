@@ -10,9 +10,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 MIN_MARGIN_DB = 0.3
-"""Measured over six objects: the right one gives 0.8 to 2.6 dB as loose Gaussians on its surface, 0.9 to 2.2 blurred to 8
-x 8 pixels, 8 behind noise of standard deviation 0.1, 35 at half of its contrast; noise and an empty image give 0, another
-object less than -30."""
+"""Measured over six objects: the right one gives 0.8 to 2.6 dB as loose Gaussians on its surface, 0.9 to 2.2 blurred
+to 8 x 8 pixels, 8 behind noise of standard deviation 0.1, 35 at half of its contrast; noise and an empty image give 0,
+another object less than -30."""
 
 
 @dataclass(frozen=True)

@@ -70,8 +70,8 @@ def yaw_map(
     The classes are looked for in this order.
     Frontless: the true object has no front.
     Collapsed: m covers less than `COLLAPSE_DEG`.
-    Repeated: two or more front arcs, or a front arc of more than half of the circle. An arc is a run of views that match
-    within `FRONT_DEG` of the front, after a majority vote among neighbors: a single odd view is not a face.
+    Repeated: two or more front arcs, or a front arc of more than half of the circle. An arc is a run of views that
+    match within `FRONT_DEG` of the front, after a majority vote among neighbors: a single odd view is not a face.
     Faceless: no front arc.
 
     Args:

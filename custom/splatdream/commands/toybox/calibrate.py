@@ -1,0 +1,42 @@
+"""`splatdream toybox calibrate`: thresholds of `splatdream evaluate`, and the page about them."""
+
+import argparse
+from collections.abc import Sequence
+
+
+def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
+    parser.description = (
+        "Measure results put together so that their verdict is known, fix thresholds on half of the objects and test "
+        "them on the other half. A second call with the same --output goes on where the first one stopped."
+    )
+    parser.add_argument(
+        "--output", default="outputs/calibration", metavar="FOLDER", help="default: outputs/calibration"
+    )
+    parser.add_argument(
+        "--prior", nargs=2, default=["toybox-sd", "toybox-mvdream"], metavar="NAME", help="of single views, and of four"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from ...evaluation.calibration import calibrate
+    from ...evaluation.calibration_cases import calibration_cases
+    from ...evaluation.calibration_records import measure_cases
+    from ...evaluation.calibration_report import report
+    from ...evaluation.measurement import MeasurementPlan, plan_for
+    from ...evaluation.thresholds_file import prior_fingerprint, write_calibration
+    from ...priors.judges import load_judge
+    from ...storage.atomic_file import write_text
+
+    priors = [load_judge(name) for name in args.prior]
+    plan = plan_for(priors, MeasurementPlan())
+    prints = [prior_fingerprint(prior) for prior in priors]
+    folder = Path(args.output)
+    folder.mkdir(parents=True, exist_ok=True)
+    cases = list(calibration_cases())
+    records = measure_cases(cases, priors, plan, folder / f"cases-{'-'.join(prints)}.jsonl")
+    result = calibrate(records, prints, plan.num_views, plan.num_noises)
+    print(write_calibration(folder / "thresholds.json", result.calibration))
+    print(write_text(folder / "evaluation.md", report(result, len(cases))))
+    return 0
