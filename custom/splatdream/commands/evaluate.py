@@ -13,14 +13,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..cameras.batch import CameraBatch
-from ..evaluation.asset_report import AssetReport, evaluate_asset
+from ..evaluation.asset_report import AssetReport, evaluate_asset, is_toybox_prompt
 from ..evaluation.ground_truth import RenderFunction
 from ..evaluation.measurement import MeasurementPlan
 from ..gaussians.cloud import GaussianCloud
 from ..gaussians.ply import holds_gaussians, read_ply
+from ..gaussians.ply_format import read_ply_header
 from ..gaussians.splat_file import read_splat
 from ..meshing.mesh import Mesh
 from ..priors.judges import load_judge
+from ..priors.model_ids import PACKAGED
 from ..rendering.render import render as render_cloud
 from ..storage.atomic_file import write_text
 from ..texture.mesh_files import read_mesh
@@ -28,7 +30,6 @@ from ..texture.mesh_rendering import lambert, paint, rasterize
 from ..texture.ray_casting import ray_caster
 from ..texture.textured_mesh import TexturedMesh, UvLayout
 
-_JUDGES = ("toybox-sd", "toybox-mvdream")
 _EXPORTS = ("cloud.ply", "mesh.glb", "mesh.obj", "cloud.splat")
 _USUAL_RADIUS = (0.4, 1.4)
 _RADIUS = 0.95
@@ -45,8 +46,8 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
         "--prior",
         action="append",
         metavar="NAME",
-        help="a judge: a Stable Diffusion or MVDream folder or name; may be given twice (default: the packaged two). "
-        "Not the one that made the asset",
+        help="a judge: a Stable Diffusion or MVDream folder or name; may be given twice (default: the packaged two, for "
+        "the toybox's prompts). Not the one that made the asset",
     )
     parser.add_argument("--clip", metavar="NAME", help="a CLIP folder or hub id, for alignment with the prompt")
     parser.add_argument("--output", metavar="FOLDER", help="evaluation.json and verdict.png go there")
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     plan = MeasurementPlan(num_views=args.views, num_noises=args.noises)
     path = newest_export(Path(args.asset))
     asset = _open_asset(path, args.device)
-    report = evaluate_asset(asset.render, args.prompt, [load_judge(name) for name in args.prior or _JUDGES], plan)
+    report = evaluate_asset(asset.render, args.prompt, _judges(args.prior, args.prompt), plan)
     record = report.record() | {"asset": str(path), "file": asset.facts}
     record["alignment"] = _alignment(args.clip, args.prompt, report.found.images)
     print(f"{path.name}: {report.verdict.value}, {report.reason}")
@@ -94,6 +95,20 @@ def newest_export(path: Path) -> Path:
     return max(found)[2]
 
 
+def _judges(names: Sequence[str] | None, prompt: str) -> list[DiffusionPrior]:
+    """The priors of these names; without any the packaged ones, as far as they can read the prompt.
+
+    Raises:
+        ValueError: there is no such prior, or one that knows only the toybox was named for another prompt.
+    """
+    if is_toybox_prompt(prompt):
+        return [load_judge(name) for name in names or PACKAGED]
+    for name in names or ():
+        if name in PACKAGED:
+            raise ValueError(f"{name} reads only the toybox's words, not '{prompt}'; name another judge with --prior")
+    return [load_judge(name) for name in names or ()]
+
+
 @dataclass(frozen=True)
 class _Asset:
     render: RenderFunction
@@ -108,6 +123,8 @@ def _open_asset(path: Path, device: str) -> _Asset:
         cloud = (read_splat(path) if suffix == ".splat" else read_ply(path)).to(device)
         points, render = cloud.means[cloud.opacities > 0.1], _cloud_renderer(cloud, device)
         facts["gaussians"] = len(cloud)
+    elif suffix == ".ply" and "face" not in read_ply_header(path):
+        raise ValueError(f"{path} holds neither Gaussians nor faces")
     else:
         mesh, textured = read_mesh(path)
         points, render = mesh.vertices, _mesh_renderer(mesh, textured)

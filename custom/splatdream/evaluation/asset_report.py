@@ -55,6 +55,7 @@ class AssetReport:
             },
             "truth": None if self.truth is None else truth_record(self.truth),
             "disagreement": self.disagreement,
+            "similarity_by_turn_deg": self.found.similarity.by_turn_deg,
             "appearance": asdict(self.found.appearance),
             "basis": {
                 "judges": list(self.judges),
@@ -86,7 +87,7 @@ def evaluate_asset(
     likelihood = calibration.likelihood if calibration else ViewLikelihood()
     judgment = judge(measures_of(found, likelihood), calibration)
     truth = None
-    if _is_toybox_prompt(prompt):
+    if is_toybox_prompt(prompt):
         truth = evaluate_against_toybox(render, prompt, plan.distance, plan.fovy_deg)
     verdict, reason = (judgment.verdict, judgment.reason) if truth is None else _of_truth(truth)
     judges = tuple({"prior": prior.manifest(), "fingerprint": prior_fingerprint(prior)} for prior in priors)
@@ -128,7 +129,8 @@ def _of_truth(truth: GroundTruthReport) -> tuple[Verdict, str]:
     return verdict, f"{reasons[verdict]} (by the true object, {margin:.1f} dB nearer than any other)"
 
 
-def _is_toybox_prompt(prompt: str) -> bool:
+def is_toybox_prompt(prompt: str) -> bool:
+    """Whether the true object is known."""
     try:
         parse_caption(prompt)
     except ValueError:

@@ -39,9 +39,9 @@ def majority(is_front: Bool[Tensor, "N"]) -> Bool[Tensor, "N"]:
     return smoothed(is_front.float()) > 0.5
 
 
-def smoothed(values: Float[Tensor, "N"]) -> Float[Tensor, "N"]:
-    """For each view, the mean over its neighbors and itself."""
-    reach = int(SMOOTHING_DEG / 2 / (360 / len(values)))
+def smoothed(values: Float[Tensor, "N"], width_deg: float = SMOOTHING_DEG) -> Float[Tensor, "N"]:
+    """For each view, the mean over itself and its neighbors within half of the width."""
+    reach = int(width_deg / 2 / (360 / len(values)))
     return sum(values.roll(shift) for shift in range(-reach, reach + 1)) / (2 * reach + 1)
 
 

@@ -38,7 +38,7 @@ class MeasureKind:
 
 
 MEASURES: dict[str, MeasureKind] = {
-    "second front": MeasureKind(Verdict.REPEATED, 1, "largest p(front) at least 90 degrees from the peak"),
+    "second front": MeasureKind(Verdict.REPEATED, 1, "largest p(front) 90 degrees or more from the front"),
     "front excess": MeasureKind(Verdict.REPEATED, 1, "share of views whose likeliest word is front, less 1/4"),
     "front arcs": MeasureKind(Verdict.REPEATED, 1, "arcs with p(front) above 0.5; 2 for one wider than 180 degrees"),
     "view information": MeasureKind(Verdict.REPEATED, -1, "mutual information of azimuth and view word over log 3"),
@@ -125,7 +125,7 @@ def judge(measures: Mapping[str, float], calibration: Calibration | None) -> Jud
         calibration: None where there is none for these priors.
     """
     if calibration is None:
-        return Judgment(Verdict.UNSURE, "no calibration for the priors that were asked", dict(measures))
+        return Judgment(Verdict.UNSURE, "no judge with a calibration was asked (--prior)", dict(measures))
     usable = {
         name: MEASURES[name].sign * (measures[name] - calibration.thresholds[name].value) > 0
         for name in DECIDING

@@ -21,8 +21,8 @@ from .front_arcs import FrontArcs, front_arcs, smoothed
 DIRECTIONS = (ViewDirection.FRONT, ViewDirection.SIDE, ViewDirection.BACK)
 FRONT_PROBABILITY = 0.5
 """A view whose smoothed p(front) is above this belongs to a front arc."""
-_OPPOSITE_DEG = 90.0
-"""A second front is at least this far from the first."""
+_FRONT_WIDTH_DEG = 90.0
+"""Of a true front: "front view" means within 45 degrees of it."""
 _TIME_RANGE = (0.5, 0.85)
 """Of the schedule. With the packaged prior, 0.15 to 0.5 tells two faces from one with an AUC of 0.7, this with 1."""
 _BATCH = 16
@@ -45,7 +45,8 @@ class FrontMeasures:
     peak: float
     """Largest p(front): small without any face."""
     second: float
-    """Largest p(front) at least 90 degrees from the peak: large with two faces, three, or one that reaches round."""
+    """Largest p(front) at least 90 degrees from the middle of the strongest front: large with two faces, three, or one
+    that reaches round."""
     least: float
     """Smallest p(front)."""
     excess: float
@@ -112,13 +113,15 @@ def front_measures(posterior: Float[Tensor, "V N"]) -> FrontMeasures:
     """The measures of p(front) after circular smoothing; those of all words without."""
     front = smoothed(posterior[0])
     num_views = len(front)
-    offset = (torch.arange(num_views) - front.argmax()).remainder(num_views)
+    # Not the highest view: of a plateau that is its first view, and its last one would be far from it.
+    middle = smoothed(posterior[0], _FRONT_WIDTH_DEG).argmax()
+    offset = (torch.arange(num_views) - middle).remainder(num_views)
     away_deg = torch.minimum(offset, num_views - offset) * (360 / num_views)
     words = posterior.argmax(dim=0)
     entropy = _entropy(posterior.mean(dim=1)) - _entropy(posterior).mean()
     return FrontMeasures(
         peak=float(front.max()),
-        second=float(front[away_deg >= _OPPOSITE_DEG - 1e-3].max()),
+        second=float(front[away_deg >= _FRONT_WIDTH_DEG - 1e-3].max()),
         least=float(front.min()),
         excess=float((words == 0).float().mean()) - 0.25,
         information=float(entropy) / math.log(len(DIRECTIONS)),
