@@ -41,10 +41,9 @@ class _Prior(DiffusionPrior):
 class GrayByWord(_Prior):
     """Front is black, side gray, back white; without a view word, another gray."""
 
-    words = {"front": 0.0, "side": 0.5, "back": 1.0}
-
     def encode_texts(self, texts):
-        return Grays(torch.tensor([next((v for w, v in self.words.items() if w in text), 0.3) for text in texts]))
+        words = {"front": 0.0, "side": 0.5, "back": 1.0}
+        return Grays(torch.tensor([next((v for word, v in words.items() if word in text), 0.3) for text in texts]))
 
     def predict_noise(self, noisy_latents, timesteps, condition, views):
         return self._noise(noisy_latents, timesteps, condition.values)

@@ -21,6 +21,7 @@ from ..gaussians.ply import holds_gaussians, read_ply
 from ..gaussians.ply_format import read_ply_header
 from ..gaussians.splat_file import read_splat
 from ..meshing.mesh import Mesh
+from ..priors.base import DiffusionPrior
 from ..priors.judges import load_judge
 from ..priors.model_ids import PACKAGED
 from ..rendering.render import render as render_cloud
@@ -46,8 +47,8 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
         "--prior",
         action="append",
         metavar="NAME",
-        help="a judge: a Stable Diffusion or MVDream folder or name; may be given twice (default: the packaged two, for "
-        "the toybox's prompts). Not the one that made the asset",
+        help="a judge: a Stable Diffusion or MVDream folder or name, not the one that made the asset; may be given "
+        "twice (default: the packaged two, for the toybox's prompts)",
     )
     parser.add_argument("--clip", metavar="NAME", help="a CLIP folder or hub id, for alignment with the prompt")
     parser.add_argument("--output", metavar="FOLDER", help="evaluation.json and verdict.png go there")
