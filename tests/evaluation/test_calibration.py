@@ -11,6 +11,7 @@ from splatdream.evaluation.calibration_cases import VERDICTS, calibration_cases
 from splatdream.evaluation.calibration_records import CaseRecord, measure_cases, read_records, true_words
 from splatdream.evaluation.calibration_report import report
 from splatdream.evaluation.constructed_cases import collapsed, true_object, wedges
+from splatdream.evaluation.distilled_cases import check_distilled
 from splatdream.evaluation.measurement import MeasurementPlan
 from splatdream.evaluation.thresholds_file import calibration_for, read_calibration, write_calibration
 from splatdream.evaluation.verdict import DECIDING
@@ -89,6 +90,22 @@ def test_the_page_has_every_measure_and_case(result):
     page = report(result[0], 60)
     assert all(f"`{name}`" in page for name in result[0].auc_by_kind)
     assert all(f"| {kind} |" in page for kind in VERDICTS)
+
+
+def test_distilled_results_are_checked_with_thresholds_fixed_elsewhere(result, generator):
+    found, _ = result
+    labels = {"true": "ok", "two faces": "repeated", "two backs": "faceless", "one front": "collapsed"}
+    records = [
+        dataclasses.replace(_record(kind, f"dog {index}", generator), kind=label)
+        for index in range(5)
+        for kind, label in labels.items()
+    ]
+    check = check_distilled(records, found.calibration)
+    assert set(check.confusion) == set(labels.values())
+    assert all(check.confusion[label].get(label, 0) >= 4 for label in labels.values())
+    assert check.auc["camera gap"].value == check.auc["second front"].value == 1
+    assert "word confidence" not in check.auc  # nothing frontless among them
+    assert "20 distilled results" in report(found, 60, check)
 
 
 def test_one_object_is_not_enough(generator):

@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"the prompt {args.prompt!r} has no words; say what the asset should be, e.g. 'an orange cat'")
     plan = MeasurementPlan(num_views=args.views, num_noises=args.noises)
     path = newest_export(Path(args.asset))
-    asset = _open_asset(path, args.device)
+    asset = open_asset(path, args.device)
     report = evaluate_asset(asset.render, args.prompt, _judges(args.prior, args.prompt), plan)
     record = report.record() | {"asset": str(path), "file": asset.facts}
     record["alignment"] = _alignment(args.clip, args.prompt, report.found.images)
@@ -111,12 +111,14 @@ def _judges(names: Sequence[str] | None, prompt: str) -> list[DiffusionPrior]:
 
 
 @dataclass(frozen=True)
-class _Asset:
+class Asset:
+    """Something to be judged."""
+
     render: RenderFunction
     facts: dict[str, object]
 
 
-def _open_asset(path: Path, device: str) -> _Asset:
+def open_asset(path: Path, device: str) -> Asset:
     """Gaussians or a mesh, ready to be rendered; one that is far from the usual size or place is seen from farther."""
     suffix = path.suffix.lower()
     facts: dict[str, object] = {"bytes": path.stat().st_size}
@@ -136,7 +138,7 @@ def _open_asset(path: Path, device: str) -> _Asset:
     low, high = torch.from_numpy(np.quantile(points.detach().cpu().numpy(), (0.01, 0.99), axis=0)).float()
     center, radius = (low + high) / 2, float((high - low).norm()) / 2
     if float(center.norm()) < 0.5 * radius and _USUAL_RADIUS[0] < radius < _USUAL_RADIUS[1]:
-        return _Asset(render, facts)
+        return Asset(render, facts)
     facts |= {"center": center.tolist(), "radius": radius}
 
     def render_framed(cameras: CameraBatch) -> tuple[Tensor, Tensor]:
@@ -144,7 +146,7 @@ def _open_asset(path: Path, device: str) -> _Asset:
         c2w[:, :3, 3] = center + c2w[:, :3, 3] * (radius / _RADIUS)
         return render(replace(cameras, c2w=c2w))
 
-    return _Asset(render_framed, facts)
+    return Asset(render_framed, facts)
 
 
 def _cloud_renderer(cloud: GaussianCloud, device: str) -> RenderFunction:

@@ -108,22 +108,22 @@ def measures_of_record(record: CaseRecord, likelihood: ViewLikelihood) -> dict[s
 
 def confusion(records: Sequence[CaseRecord], calibration: Calibration) -> dict[str, dict[str, int]]:
     """How many cases of each kind get which verdict."""
-    table: dict[str, dict[str, int]] = {kind: {} for kind in VERDICTS}
+    table: dict[str, dict[str, int]] = {}
     for record in records:
         verdict = judge(measures_of_record(record, calibration.likelihood), calibration).verdict.value
+        table.setdefault(record.kind, {})
         table[record.kind][verdict] = table[record.kind].get(verdict, 0) + 1
     return table
 
 
 def _sides(measure: MeasureKind) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The kinds of cases that a measure has to detect, and those that it has to tell them from."""
-    if measure.detects is Verdict.COLLAPSED:
-        # It sees whether all sides are alike; why, the view words say.
-        return ("one front", "no front"), (TRUE, "two faces", "three faces", "two backs")
-    if measure.detects is Verdict.OK:
-        return (TRUE,), ("two faces", "three faces", "two backs")
     positives = tuple(kind for kind, verdict in VERDICTS.items() if verdict == measure.detects.value)
-    return positives, ("one front",) if measure.detects is Verdict.FRONTLESS else (TRUE,)
+    if measure.detects in (Verdict.COLLAPSED, Verdict.FRONTLESS, Verdict.OK):
+        # These are decided before the others, or confirm them: they have to be told from everything else that has a
+        # front, true objects included.
+        return positives, tuple(kind for kind in VERDICTS if kind not in (*positives, "no front"))
+    return positives, (TRUE,)
 
 
 def _by_kind(records: Sequence[CaseRecord], numbers: Numbers, name: str, generator: torch.Generator) -> dict[str, Auc]:

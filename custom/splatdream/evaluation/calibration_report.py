@@ -1,15 +1,17 @@
 """The page about a calibration, in Markdown."""
 
+import textwrap
+
 from .auc import Auc
 from .calibration import CalibrationResult
 from .calibration_cases import TRUE, VERDICTS
+from .distilled_cases import DistilledCheck
 from .verdict import DECIDING, MEASURES, MIN_LOWER_BOUND, Verdict
 
+_WIDTH = 118
 _HEAD = """# Judging a result without the true object
 
-Made by `splatdream toybox calibrate`; do not edit. {num_fit} objects ({fit}) fixed the thresholds.
-All figures are of the other {num_test} ({test}).
-{cases} results; {views} views at elevation 15, {noises} noises for each view and text.
+{made}
 
 ```bash
 splatdream evaluate cloud.ply --prompt "an orange cat" --output verdict      # evaluation.json and verdict.png
@@ -26,7 +28,7 @@ What each view shows is asked of a diffusion prior: which of "X, front view", "X
 denoises it best, with the same noises for every text and view (`evaluation/view_posterior.py`). A multi-view prior is
 asked whether four sides are where their cameras say (`evaluation/camera_gap.py`).
 
-The verdict: all sides alike, then `collapsed`, or `frontless` where no view word fits. Otherwise no front is
+The verdict: `frontless` where no view word fits any side, `collapsed` where all sides are alike. Otherwise no front is
 `faceless`, a second front `repeated`, else `ok`; and the camera gap has to agree, or the verdict is `unsure`. Where
 the prompt is the toybox's, the verdict is that of the true object ([toybox.md](toybox.md)), and a disagreement is
 said.
@@ -39,40 +41,51 @@ objects). 0.5 is chance; below 0.5 the measure runs the other way.
 _TAIL = """
 ## What this does not show
 
-- **Only constructed results.** Distilled ones are irregular, too. The check against several hundred distilled results
-  has not been run; until then a verdict without the true object is a hint.
+{distilled}
 - Constructed results repeat exactly, so `best similarity` is perfect by construction and is not used. `least
   similarity` only decides whether all sides are one picture.
 - Calibrated for the packaged priors alone. With other weights, fewer views or fewer noises the measures are reported
   and the verdict is `unsure`.
 - A prior that distilled a result favors its own errors: in a study another one has to judge. `evaluation.json` says
   which judged.
-- Negative control: with the view words permuted for every single render the AUC is {control}. What is above 0.5 there
-  rests on how sure the prior is of any word, not on which.
-- `frontless` without the true object means: all sides alike, and no view word fits. A square cake is alike only every
-  quarter turn.
+{control}
+- *That* something is wrong is seen more surely than *what*: a third of a thing on wheels, three times round, looks like
+  no view of it, so that it is called faceless.
 """
 
 
-def report(result: CalibrationResult, num_cases: int) -> str:
-    """The whole page."""
+_NOT_DISTILLED = (
+    "- **Only constructed results.** Distilled ones are irregular, too. The check against several hundred distilled "
+    "results (`splatdream toybox calibrate --runs FOLDER`) has not been run; until then a verdict without the true "
+    "object is a hint."
+)
+_WITH_DISTILLED = "- Distilled results come from the runs that were given, and their verdicts from the true objects."
+
+
+def report(result: CalibrationResult, num_cases: int, distilled: DistilledCheck | None = None) -> str:
+    """The whole page; `distilled` is the check against distilled results, if it was made."""
     calibration = result.calibration
-    control = ", ".join(f"{name} {_bracketed(auc)}" for name, auc in result.control.items())
-    head = _HEAD.format(
-        num_fit=len(result.fit_objects),
-        fit=", ".join(result.fit_objects),
-        num_test=len(result.test_objects),
-        test=", ".join(result.test_objects),
-        cases=num_cases,
-        views=calibration.num_views,
-        noises=calibration.num_noises,
+    control = (
+        "- Negative control: with the view words permuted for every single render the AUC is "
+        + ", ".join(f"{_bracketed(auc)} for `{name}`" for name, auc in result.control.items())
+        + ". What is above 0.5 there rests on how sure the prior is of any word, not on which."
     )
+    made = (
+        f"Made by `splatdream toybox calibrate`; do not edit. {len(result.fit_objects)} objects "
+        f"({', '.join(result.fit_objects)}) fixed the thresholds; all figures are of the other "
+        f"{len(result.test_objects)} ({', '.join(result.test_objects)}). {num_cases} results; {calibration.num_views} views "
+        f"at elevation 15, {calibration.num_noises} noises for each view and text."
+    )
+    head = _HEAD.format(made=textwrap.fill(made, _WIDTH))
     sections = [
         head,
         _auc_table(result),
         _threshold_table(result),
         _confusion_table(result),
-        _TAIL.format(control=control),
+        *([] if distilled is None else [_distilled_tables(distilled)]),
+        _TAIL.format(
+            control=_wrapped(control), distilled=_wrapped(_NOT_DISTILLED if distilled is None else _WITH_DISTILLED)
+        ),
     ]
     return "\n".join(sections)
 
@@ -89,12 +102,16 @@ def _auc_table(result: CalibrationResult) -> str:
 def _threshold_table(result: CalibrationResult) -> str:
     rows = []
     for name, threshold in result.calibration.thresholds.items():
-        detects = MEASURES[name].detects
-        found = "all sides alike" if detects is Verdict.COLLAPSED else detects.value
         side = "above" if MEASURES[name].sign > 0 else "below"
         used = "yes" if threshold.is_usable and name in DECIDING else "no"
         rows.append(
-            [f"`{name}`", found, f"{side} {threshold.value:.3g}", f"{threshold.auc:.3f} ({threshold.low:.3f})", used]
+            [
+                f"`{name}`",
+                MEASURES[name].detects.value,
+                f"{side} {threshold.value:.3g}",
+                f"{threshold.auc:.3f} ({threshold.low:.3f})",
+                used,
+            ]
         )
     text = f"\n## Thresholds\n\nMeasures whose lower bound is below {MIN_LOWER_BOUND} are reported and never used.\n\n"
     return text + _table(["measure", "detects", "threshold", "AUC (lower bound)", "used"], rows)
@@ -103,10 +120,30 @@ def _threshold_table(result: CalibrationResult) -> str:
 def _confusion_table(result: CalibrationResult) -> str:
     verdicts = [verdict.value for verdict in Verdict]
     rows = [
-        [kind, right, *(str(result.confusion[kind].get(verdict, 0)) for verdict in verdicts)]
+        [kind, right, *(str(result.confusion.get(kind, {}).get(verdict, 0)) for verdict in verdicts)]
         for kind, right in VERDICTS.items()
     ]
     return "\n## Verdicts\n\n" + _table(["case", "right", *verdicts], rows)
+
+
+def _distilled_tables(check: DistilledCheck) -> str:
+    verdicts = [verdict.value for verdict in Verdict]
+    rows = [
+        [right, *(str(found.get(verdict, 0)) for verdict in verdicts)]
+        for right, found in sorted(check.confusion.items())
+    ]
+    aucs = [[f"`{name}`", MEASURES[name].detects.value, _bracketed(auc)] for name, auc in check.auc.items()]
+    count = sum(sum(found.values()) for found in check.confusion.values())
+    return (
+        f"\n## {count} distilled results\n\nThe class by the true object, and the verdict without it.\n\n"
+        + _table(["by the true object", *verdicts], rows)
+        + "\n"
+        + _table(["measure", "detects", "AUC (lower bound)"], aucs)
+    )
+
+
+def _wrapped(item: str) -> str:
+    return textwrap.fill(item, _WIDTH, subsequent_indent="  ")
 
 
 def _bracketed(auc: Auc) -> str:

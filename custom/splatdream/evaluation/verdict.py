@@ -23,7 +23,7 @@ class Verdict(Enum):
     """Every side shows one picture."""
     FACELESS = "faceless"
     FRONTLESS = "frontless"
-    """The prompt's object has no front, or every side is the same and no word for a view fits."""
+    """The prompt's object has no front, or no word for a view fits any side."""
     UNSURE = "unsure"
 
 
@@ -118,8 +118,8 @@ def word_measures(errors: torch.Tensor, likelihood: ViewLikelihood) -> dict[str,
 def judge(measures: Mapping[str, float], calibration: Calibration | None) -> Judgment:
     """The verdict of calibrated measures.
 
-    All sides alike: collapsed, or frontless where no view word fits better than another. Otherwise the view words say
-    faceless, repeated or ok, and the camera gap, where there is one, has to agree.
+    Frontless where no view word fits better than another, collapsed where all sides are alike. Otherwise the view words
+    say faceless, repeated or ok, and the camera gap, where there is one, has to agree.
 
     Args:
         calibration: None where there is none for these priors.
@@ -137,8 +137,8 @@ def judge(measures: Mapping[str, float], calibration: Calibration | None) -> Jud
 
 def _decide(found: Mapping[str, bool]) -> tuple[Verdict, str]:
     """`found`: for each usable measure, whether it sees what it detects."""
-    if found.get("least similarity"):
-        return _of_one_picture(found.get("word confidence"))
+    if found.get("word confidence") or found.get("least similarity"):
+        return _of_no_sides(found.get("word confidence"))
     is_in_order = found.get("camera gap")
     if "second front" not in found or "front peak" not in found:
         if is_in_order:
@@ -151,11 +151,11 @@ def _decide(found: Mapping[str, bool]) -> tuple[Verdict, str]:
     return verdict, reason
 
 
-def _of_one_picture(no_word_fits: bool | None) -> tuple[Verdict, str]:
+def _of_no_sides(no_word_fits: bool | None) -> tuple[Verdict, str]:
     if no_word_fits is None:
-        return Verdict.UNSURE, "all sides look alike, and no prior says whether they show a front"
+        return Verdict.UNSURE, "all sides look alike, and no prior was asked whether they show a front"
     if no_word_fits:
-        return Verdict.FRONTLESS, "all sides look alike, and no view word fits better than another"
+        return Verdict.FRONTLESS, "no view word fits better than another from anywhere"
     return Verdict.COLLAPSED, "all sides show one picture"
 
 
