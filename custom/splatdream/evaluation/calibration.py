@@ -45,22 +45,13 @@ def calibrate(
     Raises:
         ValueError: there are fewer than two objects.
     """
-    names = sorted({record.object_name for record in records if record.kind in (TRUE, "no front")})
-    faced = sorted({record.object_name for record in records if record.kind == TRUE})
-    frontless = [name for name in names if name not in faced]
-    if len(faced) < 2:
-        raise ValueError(f"a calibration needs cases of at least two faced objects, got {len(faced)}")
-    fit_objects, test_objects = faced[::2] + frontless[::2], faced[1::2] + frontless[1::2]
+    fit_objects, test_objects = _halves(records)
     fit = [record for record in records if record.object_name in fit_objects]
     test = [record for record in records if record.object_name in test_objects]
     likelihood = fit_likelihood([record for record in fit if record.kind == TRUE])
     numbers = {record.key: measures_of_record(record, likelihood) for record in records}
     generator = torch.Generator().manual_seed(seed)
-    thresholds = {}
-    for name, measure in MEASURES.items():
-        positives, negatives = (_flat(_numbers(fit, numbers, name, kinds)) for kinds in _sides(measure))
-        auc = _auc(test, numbers, name, *_sides(measure), generator)
-        thresholds[name] = Threshold(measure.sign * best_threshold(positives, negatives), auc.value, auc.low)
+    thresholds = {name: _threshold(fit, test, numbers, name, generator) for name in MEASURES}
     calibration = Calibration(
         likelihood, thresholds, tuple(fingerprints), num_views, num_noises, "constructed toybox cases"
     )
@@ -73,6 +64,24 @@ def calibrate(
         control={name: _auc(test, permuted, name, *_sides(MEASURES[name]), generator) for name in CONTROLLED},
         confusion=confusion(test, calibration),
     )
+
+
+def _halves(records: Sequence[CaseRecord]) -> tuple[list[str], list[str]]:
+    """Every second faced object and every second one without a front, in the order of their names; and the others."""
+    faced = sorted({record.object_name for record in records if record.kind == TRUE})
+    frontless = sorted({record.object_name for record in records if record.kind == "no front"})
+    if len(faced) < 2:
+        raise ValueError(f"a calibration needs cases of at least two faced objects, got {len(faced)}")
+    return faced[::2] + frontless[::2], faced[1::2] + frontless[1::2]
+
+
+def _threshold(
+    fit: Sequence[CaseRecord], test: Sequence[CaseRecord], numbers: Numbers, name: str, generator: torch.Generator
+) -> Threshold:
+    measure = MEASURES[name]
+    positives, negatives = (_flat(_numbers(fit, numbers, name, kinds)) for kinds in _sides(measure))
+    auc = _auc(test, numbers, name, *_sides(measure), generator)
+    return Threshold(measure.sign * best_threshold(positives, negatives), auc.value, auc.low)
 
 
 def fit_likelihood(records: Sequence[CaseRecord]) -> ViewLikelihood:

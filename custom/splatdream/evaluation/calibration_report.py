@@ -73,8 +73,8 @@ def report(result: CalibrationResult, num_cases: int, distilled: DistilledCheck 
     made = (
         f"Made by `splatdream toybox calibrate`; do not edit. {len(result.fit_objects)} objects "
         f"({', '.join(result.fit_objects)}) fixed the thresholds; all figures are of the other "
-        f"{len(result.test_objects)} ({', '.join(result.test_objects)}). {num_cases} results; {calibration.num_views} views "
-        f"at elevation 15, {calibration.num_noises} noises for each view and text."
+        f"{len(result.test_objects)} ({', '.join(result.test_objects)}). {num_cases} results; "
+        f"{calibration.num_views} views at elevation 15, {calibration.num_noises} noises for each view and text."
     )
     head = _HEAD.format(made=textwrap.fill(made, _WIDTH))
     sections = [
