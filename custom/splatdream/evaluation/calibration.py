@@ -45,9 +45,7 @@ def calibrate(
     Raises:
         ValueError: there are fewer than two objects.
     """
-    fit_objects, test_objects = _halves(records)
-    fit = [record for record in records if record.object_name in fit_objects]
-    test = [record for record in records if record.object_name in test_objects]
+    fit, test = _halves(records)
     likelihood = fit_likelihood([record for record in fit if record.kind == TRUE])
     numbers = {record.key: measures_of_record(record, likelihood) for record in records}
     generator = torch.Generator().manual_seed(seed)
@@ -58,21 +56,27 @@ def calibrate(
     permuted = {record.key: word_measures(_with_permuted_words(record, generator), likelihood) for record in test}
     return CalibrationResult(
         calibration=calibration,
-        fit_objects=fit_objects,
-        test_objects=test_objects,
+        fit_objects=_names(fit),
+        test_objects=_names(test),
         auc_by_kind={name: _by_kind(test, numbers, name, generator) for name in MEASURES},
         control={name: _auc(test, permuted, name, *_sides(MEASURES[name]), generator) for name in CONTROLLED},
         confusion=confusion(test, calibration),
     )
 
 
-def _halves(records: Sequence[CaseRecord]) -> tuple[list[str], list[str]]:
-    """Every second faced object and every second one without a front, in the order of their names; and the others."""
+def _halves(records: Sequence[CaseRecord]) -> tuple[list[CaseRecord], list[CaseRecord]]:
+    """Those of every second faced object and every second one without a front, in the order of names; and the others."""
     faced = sorted({record.object_name for record in records if record.kind == TRUE})
     frontless = sorted({record.object_name for record in records if record.kind == "no front"})
     if len(faced) < 2:
         raise ValueError(f"a calibration needs cases of at least two faced objects, got {len(faced)}")
-    return faced[::2] + frontless[::2], faced[1::2] + frontless[1::2]
+    first = {*faced[::2], *frontless[::2]}
+    fit = [record for record in records if record.object_name in first]
+    return fit, [record for record in records if record.object_name not in first]
+
+
+def _names(records: Sequence[CaseRecord]) -> list[str]:
+    return sorted({record.object_name for record in records})
 
 
 def _threshold(
