@@ -49,8 +49,9 @@ def _record(kind, name, generator):
     )
 
 
-@pytest.fixture
-def result(generator):
+@pytest.fixture(scope="module")
+def result():
+    generator = torch.Generator().manual_seed(0)
     records = [
         _record(kind, f"{'vase' if kind == 'no front' else 'cat'} {index}", generator)
         for index in range(10)

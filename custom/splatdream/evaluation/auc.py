@@ -29,8 +29,7 @@ def area_under_curve(positives: Float[Tensor, "P"], negatives: Float[Tensor, "Q"
     """
     if not len(positives) or not len(negatives):
         raise ValueError(f"an AUC needs both classes, got {len(positives)} positives and {len(negatives)} negatives")
-    differences = positives[:, None] - negatives
-    return float(((differences > 0).double() + 0.5 * (differences == 0)).mean())
+    return float(_wins(positives, negatives)) / (len(positives) * len(negatives))
 
 
 def auc_with_interval(
@@ -45,18 +44,18 @@ def auc_with_interval(
         ValueError: a class is empty.
     """
     objects = sorted(set(positives) | set(negatives))
-
-    def auc_of(names: Sequence[str]) -> float:
-        p, q = ([number for name in names for number in side.get(name, ())] for side in (positives, negatives))
-        return area_under_curve(torch.tensor(p, dtype=torch.float64), torch.tensor(q, dtype=torch.float64))
-
-    value = auc_of(objects)
-    draws = []
-    while len(draws) < num_resamples:
-        names = [objects[i] for i in torch.randint(len(objects), (len(objects),), generator=generator)]
-        if any(name in positives for name in names) and any(name in negatives for name in names):
-            draws.append(auc_of(names))
-    low, high = torch.tensor(draws, dtype=torch.float64).quantile(torch.tensor([0.025, 0.975]).double()).tolist()
+    p, q = (
+        [torch.tensor(side.get(name, ()), dtype=torch.float64) for name in objects] for side in (positives, negatives)
+    )
+    value = area_under_curve(torch.cat(p), torch.cat(q))
+    # An object that is drawn c times brings each of its pairs with another c times as often.
+    pairs = torch.tensor([[len(a) * len(b) for b in q] for a in p], dtype=torch.float64)
+    wins = torch.stack([torch.stack([_wins(a, b) for b in q]) for a in p])
+    picks = torch.randint(len(objects), (num_resamples, len(objects)), generator=generator)
+    counts = torch.nn.functional.one_hot(picks, len(objects)).sum(dim=1).double()
+    all_pairs = torch.einsum("ri,ij,rj->r", counts, pairs, counts)
+    draws = torch.einsum("ri,ij,rj->r", counts, wins, counts)[all_pairs > 0] / all_pairs[all_pairs > 0]
+    low, high = draws.quantile(torch.tensor([0.025, 0.975]).double()).tolist()
     return Auc(value, low, high)
 
 
@@ -74,3 +73,9 @@ def best_threshold(positives: Float[Tensor, "P"], negatives: Float[Tensor, "Q"])
     )
     gaps = (values[1:] - values[:-1]).masked_fill(accuracy < accuracy.max() - 1e-9, -1)
     return float(middles[gaps.argmax()])
+
+
+def _wins(positives: Float[Tensor, "P"], negatives: Float[Tensor, "Q"]) -> Float[Tensor, ""]:
+    """The number of pairs whose positive is larger, ties counting half."""
+    differences = positives[:, None] - negatives
+    return (differences > 0).double().sum() + 0.5 * (differences == 0).sum()

@@ -65,7 +65,7 @@ def calibrate(
 
 
 def _halves(records: Sequence[CaseRecord]) -> tuple[list[CaseRecord], list[CaseRecord]]:
-    """Those of every second faced object and every second one without a front, in the order of names; and the others."""
+    """Those of every second faced object and of every second one without a front, by name; and the others."""
     faced = sorted({record.object_name for record in records if record.kind == TRUE})
     frontless = sorted({record.object_name for record in records if record.kind == "no front"})
     if len(faced) < 2:
