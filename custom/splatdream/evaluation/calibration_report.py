@@ -19,6 +19,27 @@ splatdream evaluate mesh.glb --prompt "an orange cat" --prior toybox-sd      # o
 splatdream toybox calibrate --output outputs/calibration                     # this page and the thresholds
 ```
 
+![The verdict about the front half of a distilled cat and its half-turned copy](images/verdict.png)
+
+*The quickstart's cat with a face on either side. Shaded: front arcs by the prior's view words; crosses: the side of the
+true object that each view resembles.*
+
+```python
+import torch
+from splatdream.gaussians.composition import cat, select, transform
+from splatdream.gaussians.ply import read_ply, write_ply
+
+cloud = read_ply("cloud.ply")  # of the quickstart
+half = select(cloud, cloud.means[:, 0] > 0)
+write_ply("janus.ply", cat([half, transform(half, rotation=torch.diag(torch.tensor([-1.0, -1.0, 1.0])))]))
+```
+
+```bash
+splatdream evaluate janus.ply --prompt "an orange cat" --output verdict
+```
+
+## How
+
 Results whose verdict is known are cut from toybox objects (`evaluation/constructed_cases.py`) and turned by a random
 angle: the true object; its front half and its half-turned copy (two faces); a third of it three times (three faces);
 its back half twice; the front picture on every side; objects without a front. Each as it is, and in another color
