@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 TEXT_CHANNELS = 32
 """Channels of a text embedding."""
@@ -25,6 +25,22 @@ def make_tiny_mvdream(folder: Path) -> Path:
         sample_size=8, class_embed_type="projection", projection_class_embeddings_input_dim=16, **_unet_shape()
     )
     _pipeline(unet, "epsilon").save_pretrained(folder)
+    return folder
+
+
+def make_tiny_clip(folder: Path) -> Path:
+    """Both halves of CLIP with its tokenizer, for images of 32 pixels."""
+    torch.manual_seed(2)
+    tokenizer = _tokenizer()
+    shared = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    end = tokenizer.convert_tokens_to_ids("<|endoftext|>")
+    config = CLIPConfig(
+        text_config=shared | {"vocab_size": tokenizer.vocab_size, "eos_token_id": end},
+        vision_config=shared | {"image_size": 32, "patch_size": 8},
+        projection_dim=16,
+    )
+    CLIPModel(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return folder
 
 

@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "meshing": {"gaussians", "fields"},
     "texture": {"meshing", "cameras", "gaussians", "rendering"},
     "export": {"gaussians", "meshing", "texture"},
-    "evaluation": {"rendering", "priors", "toybox", "cameras", "gaussians", "meshing", "texture"},
+    "evaluation": {"rendering", "priors", "prompts", "toybox", "cameras", "gaussians", "meshing", "texture", "assets"},
     "viewer": {"assets", "export"},
 }
 # Who needs files whole or a look at the memory may ask for it.

@@ -24,7 +24,8 @@ def test_help_names_every_verb(capsys):
         main(["--help"])
     assert exit_info.value.code == 0
     listed = {line.split()[0] for line in capsys.readouterr().out.splitlines() if re.match(r"    \w", line)}
-    verbs = ("train", "validate", "test", "export", "doctor", "view", "compose", "compare", "playground", "toybox")
+    verbs = ("train", "validate", "test", "export", "doctor", "view", "compose", "compare", "evaluate", "playground")
+    verbs += ("toybox",)
     assert set(verbs) <= listed
 
 

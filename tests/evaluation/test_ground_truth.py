@@ -57,13 +57,13 @@ def test_a_small_error_costs_what_psnr_says():
     assert report.raw.psnr == pytest.approx(40.0, abs=0.1)
 
 
-def test_an_empty_result_is_unrecognisable():
+def test_an_empty_result_is_unrecognizable():
     def render(cameras):
         shape = (len(cameras), cameras.height, cameras.width)
         return torch.ones(*shape, 3), torch.zeros(*shape, 1)
 
     report = evaluate_against_toybox(render, "a green frog")
-    assert report.label == "unrecognisable"
+    assert report.label == "unrecognizable"
     assert report.raw.silhouette_iou == 0
 
 

@@ -15,6 +15,7 @@ examples:
   splatdream view outputs/quickstart/an_orange_cat@.../save/it600-export/cloud.ply
   splatdream view mesh.glb --page mesh.html
   splatdream generate "a blue robot wearing a red hat"
+  splatdream evaluate cloud.ply --prompt "an orange cat" --output verdict
   splatdream compare --config configs/janus-demo.yaml --vary system.guidance.prior.condition=view_blind,view_words
   splatdream compose "toybox:a red cube" "toybox:a blue sphere@0.9,0,0" --output scene.ply --picture scene.png
   splatdream playground --prompt "a blue robot" --methods sds csd ism --output playground.png
@@ -35,6 +36,7 @@ _VERBS = {
     "view": "turn Gaussians or a mesh round in the browser",
     "generate": "a sentence to Gaussians to a textured mesh, in one command",
     "compose": "merge clouds by concatenation, each moved where it should stand",
+    "evaluate": "judge one asset: one face, several, or none; and how it looks",
     "compare": "run a configuration with several values of one key and see the results side by side",
     "playground": "guidance methods on images instead of Gaussians, side by side in one picture",
     "toybox": "the small world for testing, teaching and benchmarking",

@@ -3,6 +3,7 @@
 B cameras. The true object is a toybox scene, the result anything that can be rendered.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,13 +18,15 @@ from ..cameras.conventions import wrap_degrees
 from ..toybox.objects import build_scene
 from ..toybox.ray_tracer import composite, trace
 from ..toybox.scene import Scene
-from ..toybox.vocabulary import parse_caption
+from ..toybox.vocabulary import FACED_OBJECTS, OBJECTS, ToyboxCaption, parse_caption
 from .image_metrics import psnr, silhouette_iou, ssim
+from .recognition import Recognition, recognize
 from .yaw_map import YawMap, yaw_map
 
 RenderFunction = Callable[[CameraBatch], tuple[Float[Tensor, "B H W 3"], Float[Tensor, "B H W 1"]]]
 """Cameras to colors on white, in [0, 1], and coverage."""
 
+UNRECOGNIZABLE = "unrecognizable"
 NUM_HELD_OUT = 16
 _HELD_OUT_ELEVATION_DEG = (-10.0, 45.0)
 _YAW_MAP_ELEVATION_DEG = (-10.0, 15.0, 45.0, 75.0)
@@ -53,12 +56,13 @@ class GroundTruthReport:
     """After the turn about the vertical axis that gives the best mean PSNR."""
     turn_deg: float
     """The true azimuth that the result shows at azimuth 0, in [-180, 180)."""
+    recognition: Recognition
     yaw_map: YawMap
 
     @property
     def label(self) -> str:
-        """The yaw map's class, in words."""
-        return self.yaw_map.label.value
+        """The yaw map's class in words, or "unrecognizable" where its matches mean nothing."""
+        return self.yaw_map.label.value if self.recognition.is_recognizable else UNRECOGNIZABLE
 
 
 def held_out_cameras(
@@ -91,21 +95,33 @@ def evaluate_against_toybox(
     Raises:
         ValueError: the caption is not the toybox's.
     """
-    scene = build_scene(parse_caption(caption).without_view)
+    parsed = parse_caption(caption).without_view
+    scene = build_scene(parsed)
     cameras = held_out_cameras(distance, fovy_deg, size)
     rgb, alpha = render_function(cameras)
     rgb, alpha = rgb.float().cpu(), alpha.float().cpu()
     turn_deg = _best_turn_deg(rgb, scene, cameras)
-    ring = _ring(_YAW_MAP_ELEVATION_DEG[_YAW_MAP_ROW], distance, fovy_deg, size)
     truth = torch.stack([_on_white(scene, _ring(e, distance, fovy_deg, size)) for e in _YAW_MAP_ELEVATION_DEG])
-    sides = render_function(ring)[0].float().cpu()
+    elevation_deg = _YAW_MAP_ELEVATION_DEG[_YAW_MAP_ROW]
+    sides = render_function(_ring(elevation_deg, distance, fovy_deg, size))[0].float().cpu()
+    has_front = parsed.object_name in FACED_OBJECTS
     return GroundTruthReport(
         caption=caption,
         raw=_agreement(rgb, alpha, scene, cameras),
-        turned=_agreement(rgb, alpha, scene, _seen_from(cameras, turn_deg)),
+        turned=_agreement(rgb, alpha, scene, seen_from(cameras, turn_deg)),
         turn_deg=turn_deg,
-        yaw_map=yaw_map(sides, truth, torch.tensor(_YAW_MAP_ELEVATION_DEG), _YAW_MAP_ROW),
+        recognition=recognize(sides, truth[_YAW_MAP_ROW], _other_objects(parsed, distance, fovy_deg, size)),
+        yaw_map=yaw_map(sides, truth, torch.tensor(_YAW_MAP_ELEVATION_DEG), _YAW_MAP_ROW, has_front),
     )
+
+
+@functools.lru_cache(maxsize=2)
+def _other_objects(caption: ToyboxCaption, distance: float, fovy_deg: float, size: int) -> Float[Tensor, "O A H W 3"]:
+    """Every other object that wears the same, from all round."""
+    ring = _ring(_YAW_MAP_ELEVATION_DEG[_YAW_MAP_ROW], distance, fovy_deg, size)
+    names = FACED_OBJECTS if caption.accessory else OBJECTS
+    others = [replace(caption, object_name=name) for name in names if name != caption.object_name]
+    return torch.stack([_on_white(build_scene(other), ring) for other in others])
 
 
 def _agreement(
@@ -125,7 +141,7 @@ def _best_turn_deg(rgb: Float[Tensor, "B H W 3"], scene: Scene, cameras: CameraB
     best, reach = 0.0, 180.0
     for step in _SEARCH_STEPS_DEG:
         turns = best + torch.arange(-reach, reach + step / 2, step)
-        quality = [float(psnr(rgb, _on_white(scene, _seen_from(cameras, float(turn)))).mean()) for turn in turns]
+        quality = [float(psnr(rgb, _on_white(scene, seen_from(cameras, float(turn)))).mean()) for turn in turns]
         best, reach = float(turns[int(np.argmax(quality))]), step
     return float(wrap_degrees(torch.tensor(best)))
 
@@ -139,8 +155,8 @@ def _on_white(scene: Scene, cameras: CameraBatch) -> Float[Tensor, "B H W 3"]:
     return composite(trace(scene, cameras), torch.ones(len(cameras), 3))
 
 
-def _seen_from(cameras: CameraBatch, turn_deg: float) -> CameraBatch:
-    """The cameras after a turn about the vertical axis."""
+def seen_from(cameras: CameraBatch, turn_deg: float) -> CameraBatch:
+    """The cameras after a turn about the vertical axis: what they see, light included, is the object turned back."""
     turn = torch.eye(4)
     turn[:3, :3] = _rotation_about_z(turn_deg)
     return replace(cameras, c2w=turn @ cameras.c2w, azimuth_deg=wrap_degrees(cameras.azimuth_deg + turn_deg))

@@ -11,6 +11,7 @@ _ACTIONS = {
     "methods-table": "guidance methods on the small trained priors, at equal denoiser evaluations, measured",
     "mesh-table": "mesh every object, refine its texture and measure before and after",
     "train": "train one of the small priors: first vae, then sd, then mvdream",
+    "calibrate": "thresholds of `splatdream evaluate`, from results put together from toybox objects",
     "score": "how often a small prior's images show the right object, color and view",
 }
 
