@@ -69,7 +69,7 @@ def test_the_newest_export_of_a_run_is_taken(cloud, tmp_path):
     [
         (["missing.ply", "--prompt", "a chair"], "there is no asset at missing.ply"),
         (["{folder}", "--prompt", "a chair"], "holds no export"),
-        (["{points}", "--prompt", "a chair"], "neither Gaussians nor faces"),
+        (["{points}", "--prompt", "a chair"], "has no faces"),
         (["{cloud}", "--prompt", " ?! "], "has no words"),
         (["{cloud}", "--prompt", "a chair", "--views", "-12"], "number of views is -12"),
         (["{cloud}", "--prompt", "a chair", "--noises", "0"], "number of noises is 0"),

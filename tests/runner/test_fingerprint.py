@@ -52,12 +52,13 @@ def test_interpolations_count_by_what_they_give(tmp_path):
     assert fingerprint(RunRequest(str(written), ["seed=1"])) != tiny("seed=1")
 
 
-@pytest.mark.parametrize("prompt", ["12", "[a", "a cat: red # or not", 'a "red" cat', "null", "ein Bär, 🐻", "a ${seed} cat"])
+@pytest.mark.parametrize(
+    "prompt", ["12", "[a", "a cat: red # or not", 'a "red" cat', "null", "ein Bär, 🐻", "a ${seed} cat"]
+)
 def test_a_prompt_is_a_text_whatever_yaml_would_read(prompt):
     request = RunRequest(TINY, prompt=prompt)
     assert request.configuration()["system"]["prompt_processor"]["prompt"] == prompt
     assert fingerprint(request) != tiny()
-
 
 
 def test_the_revision_of_the_results_counts(monkeypatch):

@@ -23,6 +23,8 @@ from ..texture.mesh_rendering import lambert, paint, rasterize
 from ..texture.ray_casting import ray_caster
 from ..texture.textured_mesh import TexturedMesh, UvLayout
 
+_VISIBLE_OPACITY = 0.1
+
 
 class FinishedAsset(ABC):
     """Something that was made, by whatever program, and does not change any more."""
@@ -37,6 +39,14 @@ class FinishedAsset(ABC):
     def page_model(self) -> PageModel:
         """For a page in a browser."""
 
+    @abstractmethod
+    def sizes(self) -> dict[str, int]:
+        """How large it is, e.g. {"gaussians": 4000}."""
+
+    @abstractmethod
+    def visible_points(self) -> Float[Tensor, "P 3"]:
+        """Where it is to be seen, world units; none where nothing shows."""
+
 
 @dataclass(frozen=True)
 class FinishedGaussians(FinishedAsset):
@@ -49,6 +59,12 @@ class FinishedGaussians(FinishedAsset):
 
     def page_model(self) -> PageModel:
         return gaussian_model(self.cloud)
+
+    def sizes(self) -> dict[str, int]:
+        return {"gaussians": len(self.cloud)}
+
+    def visible_points(self) -> Tensor:
+        return self.cloud.means[self.cloud.opacities > _VISIBLE_OPACITY]
 
 
 @dataclass(frozen=True)
@@ -72,6 +88,12 @@ class FinishedMesh(FinishedAsset):
 
     def page_model(self) -> PageModel:
         return mesh_model(self.textured or self.mesh)
+
+    def sizes(self) -> dict[str, int]:
+        return {"faces": len(self.mesh.faces)}
+
+    def visible_points(self) -> Tensor:
+        return self.mesh.vertices
 
 
 def _mesh(path: Path) -> FinishedAsset:

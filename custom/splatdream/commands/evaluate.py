@@ -4,7 +4,7 @@ import argparse
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,24 +12,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..assets.finished import FinishedAsset, open_asset
 from ..cameras.batch import CameraBatch
 from ..evaluation.asset_report import AssetReport, evaluate_asset, is_toybox_prompt
 from ..evaluation.ground_truth import RenderFunction
 from ..evaluation.measurement import MeasurementPlan
-from ..gaussians.cloud import GaussianCloud
-from ..gaussians.ply import holds_gaussians, read_ply
-from ..gaussians.ply_format import read_ply_header
-from ..gaussians.splat_file import read_splat
-from ..meshing.mesh import Mesh
 from ..priors.base import DiffusionPrior
 from ..priors.judges import load_judge
 from ..priors.model_ids import PACKAGED
-from ..rendering.render import render as render_cloud
 from ..storage.atomic_file import write_text
-from ..texture.mesh_files import read_mesh
-from ..texture.mesh_rendering import lambert, paint, rasterize
-from ..texture.ray_casting import ray_caster
-from ..texture.textured_mesh import TexturedMesh, UvLayout
 
 _EXPORTS = ("cloud.ply", "mesh.glb", "mesh.obj", "cloud.splat")
 _USUAL_RADIUS = (0.4, 1.4)
@@ -54,7 +45,6 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
     parser.add_argument("--output", metavar="FOLDER", help="evaluation.json and verdict.png go there")
     parser.add_argument("--views", type=int, default=12, help="round the asset, a multiple of 12 (default: 12)")
     parser.add_argument("--noises", type=int, default=4, help="for each view and text (default: 4)")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,9 +52,9 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"the prompt {args.prompt!r} has no words; say what the asset should be, e.g. 'an orange cat'")
     plan = MeasurementPlan(num_views=args.views, num_noises=args.noises)
     path = newest_export(Path(args.asset))
-    asset = open_asset(path, args.device)
-    report = evaluate_asset(asset.render, args.prompt, _judges(args.prior, args.prompt), plan)
-    record = report.record() | {"asset": str(path), "file": asset.facts}
+    render, facts = framed(open_asset(path))
+    report = evaluate_asset(render, args.prompt, _judges(args.prior, args.prompt), plan)
+    record = report.record() | {"asset": str(path), "file": {"bytes": path.stat().st_size, **facts}}
     record["alignment"] = _alignment(args.clip, args.prompt, report.found.images)
     print(f"{path.name}: {report.verdict.value}, {report.reason}")
     for line in (report.disagreement, record["alignment"] if isinstance(record["alignment"], str) else ""):
@@ -110,68 +100,32 @@ def _judges(names: Sequence[str] | None, prompt: str) -> list[DiffusionPrior]:
     return [load_judge(name) for name in names or ()]
 
 
-@dataclass(frozen=True)
-class Asset:
-    """Something to be judged."""
+def framed(asset: FinishedAsset) -> tuple[RenderFunction, dict[str, object]]:
+    """What renders the asset on white, and facts about it; one far from the usual size or place is seen from farther.
 
-    render: RenderFunction
-    facts: dict[str, object]
-
-
-def open_asset(path: Path, device: str) -> Asset:
-    """Gaussians or a mesh, ready to be rendered; one that is far from the usual size or place is seen from farther."""
-    suffix = path.suffix.lower()
-    facts: dict[str, object] = {"bytes": path.stat().st_size}
-    if suffix == ".splat" or (suffix == ".ply" and holds_gaussians(path)):
-        cloud = (read_splat(path) if suffix == ".splat" else read_ply(path)).to(device)
-        points, render = cloud.means[cloud.opacities > 0.1], _cloud_renderer(cloud, device)
-        facts["gaussians"] = len(cloud)
-    elif suffix == ".ply" and "face" not in read_ply_header(path):
-        raise ValueError(f"{path} holds neither Gaussians nor faces")
-    else:
-        mesh, textured = read_mesh(path)
-        points, render = mesh.vertices, _mesh_renderer(mesh, textured)
-        facts["faces"] = len(mesh)
+    Raises:
+        ValueError: nothing of it is to be seen.
+    """
+    points = asset.visible_points()
     if not len(points):
-        raise ValueError(f"{path} shows nothing: no Gaussian is more opaque than 0.1")
+        raise ValueError("the asset shows nothing: no Gaussian is more opaque than 0.1")
     # NumPy: torch refuses to take quantiles of more than 16 million numbers.
-    low, high = torch.from_numpy(np.quantile(points.detach().cpu().numpy(), (0.01, 0.99), axis=0)).float()
+    low, high = torch.from_numpy(np.quantile(points.detach().numpy(), (0.01, 0.99), axis=0)).float()
     center, radius = (low + high) / 2, float((high - low).norm()) / 2
-    if float(center.norm()) < 0.5 * radius and _USUAL_RADIUS[0] < radius < _USUAL_RADIUS[1]:
-        return Asset(render, facts)
-    facts |= {"center": center.tolist(), "radius": radius}
-
-    def render_framed(cameras: CameraBatch) -> tuple[Tensor, Tensor]:
-        c2w = cameras.c2w.clone()
-        c2w[:, :3, 3] = center + c2w[:, :3, 3] * (radius / _RADIUS)
-        return render(replace(cameras, c2w=c2w))
-
-    return Asset(render_framed, facts)
-
-
-def _cloud_renderer(cloud: GaussianCloud, device: str) -> RenderFunction:
-    @torch.no_grad()
-    def render(cameras: CameraBatch) -> tuple[Tensor, Tensor]:
-        white = torch.ones(len(cameras), 3, device=device)
-        output = render_cloud(cloud, cameras.to(device), white, cloud.sh_degree)
-        return output.rgb.clamp(0, 1), output.alpha
-
-    return render
-
-
-def _mesh_renderer(mesh: Mesh, textured: TexturedMesh | None) -> RenderFunction:
-    """With its texture as it is, or gray under a light."""
-    caster = ray_caster(mesh)
+    facts: dict[str, object] = dict(asset.sizes())
+    is_usual = float(center.norm()) < 0.5 * radius and _USUAL_RADIUS[0] < radius < _USUAL_RADIUS[1]
+    if not is_usual:
+        facts |= {"center": center.tolist(), "radius": radius}
 
     def render(cameras: CameraBatch) -> tuple[Tensor, Tensor]:
-        fragments, white = rasterize(caster, cameras), torch.ones(len(cameras), 3)
-        if textured is not None:
-            return paint(fragments, textured.layout, textured.texture, white), fragments.alphas
-        shading = lambert(fragments, mesh, torch.tensor([0.6, 0.36, 0.71]))
-        layout = UvLayout(torch.zeros(1, 2), torch.zeros_like(mesh.faces))
-        return paint(fragments, layout, torch.full((1, 1, 3), 0.8), white, shading), fragments.alphas
+        if not is_usual:
+            c2w = cameras.c2w.clone()
+            c2w[:, :3, 3] = center + c2w[:, :3, 3] * (radius / _RADIUS)
+            cameras = replace(cameras, c2w=c2w)
+        rgb, alpha = asset.render(cameras, torch.ones(len(cameras), 3))
+        return rgb.clamp(0, 1), alpha
 
-    return render
+    return render, facts
 
 
 def _alignment(clip: str | None, prompt: str, images: Float[Tensor, "N H W 3"]) -> dict[str, object] | str:

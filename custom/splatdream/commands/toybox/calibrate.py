@@ -62,9 +62,10 @@ def _distilled_cases(folder: Path) -> "Iterator[DistilledCase]":
     """
     from omegaconf import OmegaConf
 
+    from ...assets.finished import open_asset
     from ...evaluation.distilled_cases import DistilledCase
     from ...toybox.vocabulary import parse_caption
-    from ..evaluate import newest_export, open_asset
+    from ..evaluate import framed, newest_export
 
     configs = sorted(folder.glob("**/configs/parsed.yaml"))
     if not configs:
@@ -72,5 +73,5 @@ def _distilled_cases(folder: Path) -> "Iterator[DistilledCase]":
     for config in configs:
         trial = config.parents[1]
         caption = parse_caption(OmegaConf.load(config).system.prompt_processor.prompt).without_view
-        asset = open_asset(newest_export(trial), "cpu")
-        yield DistilledCase(str(trial.relative_to(folder)), caption, asset.render)
+        render, _ = framed(open_asset(newest_export(trial)))
+        yield DistilledCase(str(trial.relative_to(folder)), caption, render)
