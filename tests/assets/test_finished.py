@@ -60,6 +60,12 @@ def test_a_new_kind_of_file_is_one_line(tmp_path, monkeypatch):
         def page_model(self):
             raise NotImplementedError
 
+        def sizes(self):
+            return {}
+
+        def visible_points(self):
+            return torch.zeros(0, 3)
+
     monkeypatch.setitem(finished.OPENERS, ".fog", lambda path: Fog())
     (tmp_path / "morning.fog").touch()
     assert open_asset(tmp_path / "morning.fog").render(front(4), WHITE)[1].max() == 0
