@@ -70,7 +70,6 @@ else:
     from .embedded_host.registry import find, register
     from .embedded_host.schedules import C
     from .embedded_host.system import BaseLift3DSystem, BaseSystem
-    from .embedded_host.system import newest_path as find_last_path
 
 __all__ = [
     "HOST",
@@ -88,7 +87,6 @@ __all__ = [
     "Updateable",
     "config_to_primitive",
     "find",
-    "find_last_path",
     "info",
     "load_module_weights",
     "parse_optimizer",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from splatdream.priors.base import Condition, DiffusionPrior
-from splatdream.priors.noise_schedule import NoiseSchedule
+from splatdream.priors.noise_process import VariancePreserving
 from torch import Tensor
 
 
@@ -25,7 +25,7 @@ class _Prior(DiffusionPrior):
     """Latents are images; a denoiser that knows the one image x* predicts (x_t - a x*) / s."""
 
     def __init__(self):
-        self.schedule = NoiseSchedule.scaled_linear()
+        self.schedule = VariancePreserving.scaled_linear()
 
     def encode_images(self, rgb):
         return rgb.movedim(-1, 1)

@@ -4,11 +4,9 @@ import pytest
 import torch
 from splatdream.assets.gaussians import GaussianGeometry
 from splatdream.cameras.batch import orbit_cameras
-from splatdream.cameras.pixel_size import pixel_size
 from splatdream.export.exporter import GaussianExporter
 from splatdream.gaussians.initialization import from_points
 from splatdream.gaussians.ply import read_ply
-from splatdream.gaussians.screen_blur import with_screen_blur
 from splatdream.gaussians.splat_file import read_splat
 from splatdream.host import BaseBackground, BaseMaterial, find
 from splatdream.rendering.render import render
@@ -58,36 +56,29 @@ def test_the_page_starts_where_the_configuration_says(tmp_path, geometry):
     assert '"distance": 4.0' in page and '"elevation_deg": -10.0' in page
 
 
-def test_the_blur_of_training_becomes_part_of_what_is_looked_at_and_not_of_the_ply(tmp_path, geometry):
-    geometry.view_pixel = 0.2
-    cloud = geometry.cloud().detach()
-    blurred = (cloud.scales.square() + 0.3 * 0.2**2).sqrt().sort(dim=0).values
+def test_every_file_holds_the_smoothed_gaussians_and_training_those_behind_them(tmp_path, geometry):
+    bare = geometry.cloud().detach()
+    geometry.set_view_pixel(0.2)
+    smoothed = (bare.scales.square() + 0.2 * 0.2**2).sqrt().sort(dim=0).values
     files = written(tmp_path, geometry, formats=["ply", "splat"])
-    assert torch.equal(read_ply(files["cloud.ply"]).log_scales, cloud.log_scales)
-    torch.testing.assert_close(read_splat(files["cloud.splat"]).scales.sort(dim=0).values, blurred)
-    files = written(tmp_path, geometry, formats=["ply"], blurred_formats=["ply"])
-    torch.testing.assert_close(read_ply(files["cloud.ply"]).scales.sort(dim=0).values, blurred)
-    # What is trained on does not move.
-    assert torch.equal(geometry.cloud().log_scales, cloud.log_scales)
+    for cloud in (read_ply(files["cloud.ply"]), read_splat(files["cloud.splat"])):
+        torch.testing.assert_close(cloud.scales.sort(dim=0).values, smoothed)
+    assert torch.equal(geometry.log_scales.detach(), bare.log_scales)
 
 
-def test_a_larger_picture_of_the_blurred_cloud_looks_like_the_small_one_that_was_trained_on():
-    # A thin needle: at 16 pixels the rasterizer's blur makes most of what is seen of it.
+def test_a_needle_shows_the_same_light_at_every_resolution():
+    # At 16 pixels the needle is a tenth of a pixel wide.
     cloud = from_points(torch.zeros(1, 3), torch.zeros(1, 3), opacity=0.95, scale=0.01)
     cloud.log_scales = torch.tensor([[0.01, 0.01, 0.5]]).log()
-    small, large = (orbit_cameras([0.0], [0.0], width=size, height=size) for size in (16, 128))
-    pixel = pixel_size(2.5, 49.1, 16)
 
-    def coverage(shown, cameras):
-        return render(shown, cameras, torch.ones(1, 3), shown.sh_degree).alpha.mean().item()
+    def coverage(size, mode):
+        cameras = orbit_cameras([0.0], [0.0], width=size, height=size)
+        return render(cloud, cameras, torch.ones(1, 3), 0, rasterize_mode=mode).alpha.mean().item()
 
-    trained = coverage(cloud, small)
-    assert coverage(with_screen_blur(cloud, pixel), large) == pytest.approx(trained, rel=0.03)
-    assert coverage(cloud, large) < 0.5 * trained
+    assert coverage(16, "antialiased") == pytest.approx(coverage(128, "antialiased"), rel=0.1)
+    assert coverage(16, "classic") > 2 * coverage(128, "classic")
 
 
 def test_an_unknown_format_is_an_error_before_anything_is_written(geometry):
     with pytest.raises(ValueError, match="formats has obj; the formats are ply, compressed_ply, splat, html"):
         _exporter(geometry, formats=["ply", "obj"])
-    with pytest.raises(ValueError, match="blurred_formats has glb"):
-        _exporter(geometry, blurred_formats=["glb"])

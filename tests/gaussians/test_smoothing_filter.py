@@ -1,13 +1,12 @@
-"""The 3D filter against the convolution of Gaussians, its limits, and what single cameras can resolve."""
+"""The 3D filter against the convolution of Gaussians, its limits."""
 
 import math
 
 import pytest
 import torch
-from splatdream.cameras.batch import orbit_cameras
 from splatdream.gaussians.cloud import GaussianCloud
 from splatdream.gaussians.rotations import quat_to_matrix
-from splatdream.gaussians.smoothing_filter import FILTER_VARIANCE, filter_scales, filtered
+from splatdream.gaussians.smoothing_filter import filter_scale, filtered
 
 
 def random_cloud(generator: torch.Generator, num_gaussians: int = 7) -> GaussianCloud:
@@ -69,22 +68,8 @@ def test_gradients_agree_with_central_differences(generator):
     assert torch.autograd.gradcheck(numbers, inputs)
 
 
-def test_the_filter_follows_the_camera_that_sees_best():
-    # Cameras at distance 2 on +x and 4 on -x of a point at the origin: the nearer one has twice the rate.
-    near = orbit_cameras([0.0], [0.0], distance=2.0, fovy_deg=90.0, width=64, height=64)
-    far = orbit_cameras([0.0], [180.0], distance=4.0, fovy_deg=90.0, width=64, height=64)
-    focal = 32  # 64 pixels at 90 degrees
-    expected = FILTER_VARIANCE**0.5 * 2 / focal
-    origin = torch.zeros(1, 3)
-    assert filter_scales(origin, [near, far]).item() == pytest.approx(expected)
-    assert filter_scales(origin, [far]).item() == pytest.approx(2 * expected)
-    assert filter_scales(origin, [far, near.resized(16, 16)]).item() == pytest.approx(2 * expected)
-
-
-def test_what_no_camera_sees_gets_the_widest_filter():
-    camera = orbit_cameras([0.0], [0.0], distance=2.0, fovy_deg=90.0, width=64, height=64)
-    means = torch.tensor([[0.0, 0, 0], [-1.0, 0, 0], [5.0, 0, 0], [0.0, 5.0, 0]])  # two of them behind or beside
-    scales = filter_scales(means, [camera])
-    torch.testing.assert_close(scales, FILTER_VARIANCE**0.5 / 32 * torch.tensor([2.0, 3.0, 3.0, 3.0]))
-    assert (filter_scales(means[2:], [camera]) == 0).all()
-    assert filter_scales(means[:0], [camera]).shape == (0,)
+def test_the_filter_is_as_wide_as_pixels_are_far_apart():
+    assert filter_scale(0.1, 0.2) == pytest.approx(0.1 * math.sqrt(0.2))
+    assert filter_scale(0.1, 0.0) == filter_scale(0.0) == 0
+    with pytest.raises(ValueError, match=r"smoothing -1 must not be negative"):
+        filter_scale(0.1, -1)

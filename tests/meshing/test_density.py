@@ -5,10 +5,8 @@ import math
 import pytest
 import torch
 from analytic import box_cloud, sphere_cloud
-from splatdream.cameras.pixel_size import pixel_size
 from splatdream.gaussians.cloud import GaussianCloud
 from splatdream.gaussians.initialization import from_points
-from splatdream.gaussians.screen_blur import with_screen_blur
 from splatdream.meshing import density_grid, gaussian_sums
 from splatdream.meshing.density_grid import covariances, dense_grid, density_slabs, enclosing_grid
 from splatdream.meshing.gaussian_sums import GaussianBumps, sum_on_grid
@@ -130,14 +128,6 @@ def test_flat_gaussians_do_not_slip_between_grid_points():
     cloud.log_scales = torch.tensor([[0.3, 0.3, 1e-5]]).log()
     grid = enclosing_grid(cloud, 32)
     assert dense_grid(cloud, grid).max() > 0.5
-
-
-def test_screen_blur_adds_variance_on_the_screen():
-    cloud = sphere_cloud(10, scale=0.03)
-    pixel = pixel_size(2.5, 49.1, 64)
-    assert pixel == pytest.approx(2 * 2.5 * math.tan(math.radians(24.55)) / 64)
-    expected = 0.03**2 + 0.3 * pixel**2
-    torch.testing.assert_close(with_screen_blur(cloud, pixel).scales, torch.full((10, 3), expected**0.5))
 
 
 def test_sums_in_the_plane_are_sums_in_the_plane():

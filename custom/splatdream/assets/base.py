@@ -33,9 +33,6 @@ class Refinement(Protocol):
 class Asset(BaseGeometry, ABC):
     """threestudio's geometry noun, and what a training step, the pictures and the manifest of a run need beside it."""
 
-    view_pixel: float = 0.0
-    """World units a pixel in the views of training, which the system tells; 0 until then."""
-
     @abstractmethod
     def params(self) -> MutableMapping[str, nn.Parameter]:
         """What is optimized, by name."""
@@ -43,6 +40,9 @@ class Asset(BaseGeometry, ABC):
     @abstractmethod
     def learning_rates(self, epoch: int, step: int) -> dict[str, float]:
         """Of each of `params`, by name."""
+
+    def set_view_pixel(self, size: float) -> None:
+        """World units a pixel in the views of training, which the system tells before the first step; 0 is unknown."""
 
     @abstractmethod
     def sizes(self) -> dict[str, int]:

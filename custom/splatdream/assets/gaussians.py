@@ -20,7 +20,7 @@ from ..gaussians.composition import with_sh_degree
 from ..gaussians.initialization import from_points
 from ..gaussians.initializations import Beginning, initial_cloud
 from ..gaussians.rotations import quat_to_matrix
-from ..gaussians.screen_blur import with_screen_blur
+from ..gaussians.smoothing_filter import filter_scale, filtered
 from ..gaussians.spherical_harmonics import sh0_to_rgb
 from ..host import BaseGeometry, C, parse_structured, register
 from ..losses.regularizers import REGULARIZERS
@@ -60,6 +60,9 @@ class GaussianGeometry(Asset):
         """Of the initial ball; write ${seed} to follow the run's."""
         sh_degree: int = 0
         """Highest degree of the view-dependent color, 0 to 3. 0 is the same color from everywhere."""
+        smoothing: float = 0.2
+        """Variance of the 3D smoothing filter (Mip-Splatting), in squared pixels of the views of training: no detail
+        finer than they could show. 0 is no filter."""
         sh_degree_every: int = 0
         """Steps between raising the degree that is rendered, from 0 to sh_degree; 0 renders all degrees at once."""
         position_lr: Any = field(default_factory=lambda: [0, 1e-3, 2e-5, 1000])
@@ -82,10 +85,18 @@ class GaussianGeometry(Asset):
             raise ValueError(f"system.geometry.sh_degree must be 0, 1, 2 or 3, got {self.cfg.sh_degree}")
         self._set_cloud(initial_cloud(self._beginning()))
         self.active_sh_degree = self.sh_degree_at(0)
+        # In the checkpoint: whoever reads it sees the Gaussians as training did.
+        self.register_buffer("filter_scale", torch.zeros(()))
+        self._is_filtered = False
+
+    def set_view_pixel(self, size: float) -> None:
+        self.filter_scale.fill_(filter_scale(size, self.cfg.smoothing))
+        self._is_filtered = bool(self.filter_scale > 0)
 
     def cloud(self) -> GaussianCloud:
-        """The parameters as a cloud; gradients flow to them."""
-        return GaussianCloud(**{name: getattr(self, name) for name in RAW_NAMES})
+        """The parameters as a cloud, through the 3D smoothing filter; gradients flow to them."""
+        cloud = GaussianCloud(**{name: getattr(self, name) for name in RAW_NAMES})
+        return filtered(cloud, self.filter_scale.expand(len(self.means))) if self._is_filtered else cloud
 
     def params(self) -> MutableMapping[str, nn.Parameter]:
         """A view of the raw parameters by name. Assigning to it, as row surgery does, changes this module."""
@@ -121,11 +132,10 @@ class GaussianGeometry(Asset):
         return {name: partial(regularizer, cloud) for name, regularizer in REGULARIZERS.items()}
 
     def refinement(self, settings: Mapping[str, Any], seed: int) -> CloudRefinement:
-        return CloudRefinement(parse_structured(DensificationConfig, settings), seed, self.params())
+        return CloudRefinement(parse_structured(DensificationConfig, settings), seed, self.params(), self.cloud)
 
     def page_model(self) -> PageModel:
-        """With the blur that a rasterizer adds to training views: a page draws more pixels, and so less of it."""
-        return gaussian_model(with_screen_blur(self.cloud().detach().to("cpu"), self.view_pixel))
+        return gaussian_model(self.cloud().detach().to("cpu"))
 
     def draw(self, scene: Any) -> None:
         """Shows the color of SH degree 0; viser has no higher harmonics."""
@@ -197,6 +207,7 @@ class GaussianGeometry(Asset):
             if tensor.ndim == own.ndim and tensor.shape[1:] == own.shape[1:] and len(tensor) != len(own):
                 setattr(self, name, nn.Parameter(own.new_empty(tensor.shape), requires_grad=own.requires_grad))
         super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing, unexpected, errors)
+        self._is_filtered = bool(self.filter_scale > 0)
 
 
 class _ParameterView(MutableMapping):

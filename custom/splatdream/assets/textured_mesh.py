@@ -28,7 +28,6 @@ from ..texture.mesh_from_cloud import BakingOptions, mesh_from_cloud, paint_mesh
 from ..texture.texels import map_texels
 from ..texture.textured_mesh import TexturedMesh, UvLayout
 from .base import Asset, Regularizer
-from .lineage import source_pixel
 
 _TENSORS = ("vertices", "vertex_offsets", "faces", "uvs", "uv_faces", "texture")
 
@@ -49,9 +48,6 @@ class TexturedMeshGeometry(Asset):
         """Pairs of Taubin steps."""
         target_faces: int = 20_000
         """Faces after decimation."""
-        trained_pixel: float | None = None
-        """World units per pixel in the training of the Gaussians, 2 distance tan(fovy / 2) / height; the rasterizer's
-        blur of half a pixel is then part of them. None asks the run that they belong to; 0 takes them as they are."""
         texture_size: int = 1024
         """Pixels along a side of the texture; a mesh file with a texture keeps its own."""
         padding: int = 4
@@ -138,7 +134,7 @@ class TexturedMeshGeometry(Asset):
         if not path.is_file():
             raise FileNotFoundError(f"there is no file {path}; set system.geometry.source to a PLY or a mesh")
         if path.suffix.lower() == ".ply" and holds_gaussians(path):
-            return self._from_cloud(read_ply(path), source_pixel(path))
+            return self._from_cloud(read_ply(path))
         mesh, textured = read_mesh(path)
         if textured is not None:
             return textured
@@ -146,18 +142,15 @@ class TexturedMeshGeometry(Asset):
         self.report = result.report
         return result.textured
 
-    def _from_cloud(self, cloud: GaussianCloud, source_pixel: float) -> TexturedMesh:
+    def _from_cloud(self, cloud: GaussianCloud) -> TexturedMesh:
         info(f"meshing {len(cloud)} Gaussians")
-        trained_pixel = source_pixel if self.cfg.trained_pixel is None else self.cfg.trained_pixel
-        if trained_pixel == 0:
-            info("without the blur of their training; system.geometry.trained_pixel can give it to them")
         extraction = ExtractionOptions(
             resolution=self.cfg.resolution,
             threshold=self.cfg.threshold,
             smoothing_iterations=self.cfg.smoothing_iterations,
             target_faces=self.cfg.target_faces,
         )
-        result = mesh_from_cloud(cloud, extraction, self._baking(), self._material(), trained_pixel)
+        result = mesh_from_cloud(cloud, extraction, self._baking(), self._material())
         self.report = result.report
         return result.textured
 

@@ -65,7 +65,7 @@ def generate(
     second = RunRequest(texture_config, [f"seed={seed}", checkpoint], prompt)
     mesh = finished_run(second, root / "mesh" / "run", execute)
     cloud, glb = gaussians.file("cloud"), mesh.file("mesh")
-    page = write_text(root / "viewer.html", _page(cloud, glb, prompt, _trained_pixel(mesh.folder)))
+    page = write_text(root / "viewer.html", _page(cloud, glb, prompt))
     picture = root / "summary.png"
     _stack([gaussians.file("contact sheet"), mesh.file("before and after")], picture)
     print(f"gaussians  {cloud}")
@@ -76,29 +76,16 @@ def generate(
     return picture
 
 
-def _trained_pixel(trial: Path) -> float:
-    """World units a pixel in the training of the Gaussians that a second stage started from."""
-    from omegaconf import OmegaConf
-
-    from ..assets.lineage import source_pixel
-    from ..startup.registration import register_all
-
-    register_all()
-    return source_pixel(OmegaConf.load(trial / "configs" / "parsed.yaml").system.geometry_convert_from)
-
-
-def _page(cloud: Path, glb: Path, prompt: str, trained_pixel: float) -> str:
+def _page(cloud: Path, glb: Path, prompt: str) -> str:
     """One page that switches between the mesh and the Gaussians, from the files that others will open."""
     from ..export.mesh_page import mesh_model
     from ..export.model_page import page_html
     from ..export.viewer_page import gaussian_model
     from ..gaussians.ply import read_ply
-    from ..gaussians.screen_blur import with_screen_blur
     from ..texture.mesh_files import read_mesh
 
     mesh, textured = read_mesh(glb)
-    gaussians = with_screen_blur(read_ply(cloud), trained_pixel)
-    return page_html([mesh_model(textured or mesh), gaussian_model(gaussians)], prompt)
+    return page_html([mesh_model(textured or mesh), gaussian_model(read_ply(cloud))], prompt)
 
 
 def _stack(pictures: Sequence[Path], target: Path) -> None:

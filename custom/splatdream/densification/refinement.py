@@ -1,6 +1,6 @@
 """Densification in the course of a run: the controller, what it remembers, and the cameras since the last time."""
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ..cameras.batch import CameraBatch
 from ..cameras.random_streams import generator_for
-from ..gaussians.row_surgery import cloud_of
+from ..gaussians.cloud import GaussianCloud
 from ..rendering.contributions import contributions
 from . import statistics
 from .controller import DensificationController
@@ -21,14 +21,18 @@ class CloudRefinement:
         config: as for the controller.
         params: a view of the raw parameters, which refining replaces.
         seed: of splits.
+        cloud: the Gaussians as they are rendered.
     """
 
-    def __init__(self, config: Any, seed: int, params: MutableMapping[str, nn.Parameter]) -> None:
+    def __init__(
+        self, config: Any, seed: int, params: MutableMapping[str, nn.Parameter], cloud: Callable[[], GaussianCloud]
+    ) -> None:
         self._controller = DensificationController(config)
         self._statistics = statistics.DensificationState()
         self._seen_cameras: list[CameraBatch] = []
         self._seed = seed
         self._params = params
+        self._cloud = cloud
 
     def accumulate(self, step: int, rendered: Mapping[str, Tensor], batch: Mapping[str, Any]) -> None:
         width, height = int(batch["width"]), int(batch["height"])
@@ -45,7 +49,7 @@ class CloudRefinement:
             optimizer,
             self._statistics,
             generator_for(self._seed, "split", step),
-            lambda: contributions(cloud_of(self._params), self._seen_cameras),
+            lambda: contributions(self._cloud(), self._seen_cameras),
         )
         self._seen_cameras.clear()
         return {f"densification/{name}": float(value) for name, value in vars(report).items()}

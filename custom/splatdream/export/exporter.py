@@ -7,7 +7,6 @@ from pathlib import Path
 
 from ..gaussians.cloud import GaussianCloud
 from ..gaussians.ply import write_compressed_ply, write_ply
-from ..gaussians.screen_blur import with_screen_blur
 from ..gaussians.splat_file import write_splat
 from ..host import Exporter, ExporterOutput, register
 from .model_page import ViewerCamera
@@ -44,21 +43,16 @@ class GaussianExporter(Exporter):
         """First view of the html page: from the origin, world units."""
         camera_fovy_deg: float = 49.1
         """Field of view of the html page, over the shorter side of the window."""
-        blurred_formats: list[str] = field(default_factory=lambda: ["compressed_ply", "splat", "html"])
-        """Formats that get the blur of half a pixel which the rasterizer added to the views of training: viewers draw
-        more pixels, and so less of it. The ply is what was trained, and what other stages start from."""
 
     cfg: Config
 
     def configure(self, *parts: object, **named_parts: object) -> None:
         super().configure(*parts, **named_parts)
-        for key in ("formats", "blurred_formats"):
-            check_formats(key, self.cfg[key], _FILES)
+        check_formats("formats", self.cfg.formats, _FILES)
 
     def __call__(self) -> list[ExporterOutput]:
         """One output for each format, in the order of the configuration."""
         cloud = self.geometry.cloud().detach().to("cpu")
-        blurred = with_screen_blur(cloud, self.geometry.view_pixel)
         camera = ViewerCamera(
             elevation_deg=self.cfg.camera_elevation_deg,
             distance=self.cfg.camera_distance,
@@ -68,6 +62,5 @@ class GaussianExporter(Exporter):
         for name in self.cfg.formats:
             file_name, write = _FILES[name]
             page = {"title": self.cfg.title, "camera": camera} if name == "html" else {}
-            shown = blurred if name in self.cfg.blurred_formats else cloud
-            outputs.append(written_by(file_name, partial(write, cloud=shown, **page)))
+            outputs.append(written_by(file_name, partial(write, cloud=cloud, **page)))
         return outputs

@@ -1,56 +1,35 @@
 """The 3D smoothing filter of Mip-Splatting (arXiv:2311.16493 sec. 5.1): no detail finer than the cameras could see.
 
-A camera with focal length f (pixels) samples what is z in front of it f / z times per world unit. Detail beyond the
-finest of all cameras' rates was never seen; a camera that comes closer would show it as needles and holes. So every
-Gaussian is convolved with a small isotropic one, as wide as the rate allows, and keeps its mass.
+A camera with focal length f (pixels) samples what is z in front of it f / z times per world unit. Detail beyond that
+rate was never seen; a camera that comes closer would show it as needles and holes. So every Gaussian is convolved with
+a small isotropic one, as wide as the rate allows, and keeps its mass. The paper takes the rate of the camera that sees
+a Gaussian best; cameras that orbit an object at one distance see all of it at nearly the same, that of its middle.
 
-N Gaussians, C cameras.
+N Gaussians.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..cameras.batch import CameraBatch
 from .cloud import GaussianCloud
 
-FILTER_VARIANCE = 0.2
-"""Of the filter, in units of the sampling interval squared (the paper's s)."""
-IMAGE_MARGIN = 0.15
-"""A camera sees this share of the image beyond its border, as in Mip-Splatting's code."""
-NEAR_PLANE = 0.2
-"""Nothing closer than this to a camera counts as seen, world units, as there."""
 
+def filter_scale(view_pixel: float, variance: float = 0.2) -> float:
+    """Standard deviation of the filter, world units.
 
-def sampling_rates(
-    means: Float[Tensor, "N 3"],
-    viewmats: Float[Tensor, "C 4 4"],
-    Ks: Float[Tensor, "C 3 3"],
-    width: int,
-    height: int,
-) -> Float[Tensor, "N"]:
-    """Pixels per world unit of the camera that sees each center best: focal length / z; 0 where none sees it."""
-    in_camera = torch.einsum("cij,nj->cni", viewmats[:, :3, :3], means) + viewmats[:, None, :3, 3]
-    z = in_camera[..., 2]
-    is_seen = z > NEAR_PLANE
-    on_screen = torch.einsum("cij,cnj->cni", Ks, in_camera)[..., :2] / z[..., None]
-    size = torch.tensor([width, height], dtype=means.dtype, device=means.device)
-    is_seen &= ((on_screen >= -IMAGE_MARGIN * size) & (on_screen <= (1 + IMAGE_MARGIN) * size)).all(dim=-1)
-    return torch.where(is_seen, Ks[:, 0, 0, None] / z, 0).amax(dim=0)
+    Args:
+        view_pixel: the sampling interval z / f, world units a pixel.
+        variance: in units of the interval squared (the paper's s).
 
-
-def filter_scales(means: Float[Tensor, "N 3"], cameras: Sequence[CameraBatch]) -> Float[Tensor, "N"]:
-    """Standard deviation of each Gaussian's filter, world units, from all cameras of training.
-
-    What no camera sees gets the widest filter of those that are seen, or 0 where nothing is seen at all.
+    Raises:
+        ValueError: the variance is negative.
     """
-    rates = torch.stack([sampling_rates(means, c.viewmats, c.Ks, c.width, c.height) for c in cameras]).amax(dim=0)
-    is_seen = rates > 0
-    scales = torch.where(is_seen, FILTER_VARIANCE**0.5 / rates, 0)
-    return torch.where(is_seen, scales, scales.max()) if len(scales) else scales
+    if variance < 0:
+        raise ValueError(f"system.geometry.smoothing {variance:g} must not be negative; 0 is no filter")
+    return view_pixel * variance**0.5
 
 
 def filtered(cloud: GaussianCloud, scales: Float[Tensor, "N"]) -> GaussianCloud:

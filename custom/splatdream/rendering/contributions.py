@@ -13,7 +13,7 @@ from torch import Tensor
 from ..cameras.batch import CameraBatch
 from ..gaussians.cloud import GaussianCloud
 from .backends import choose_backend
-from .signature import Arguments
+from .signature import Arguments, screen_variance
 
 
 @torch.no_grad()
@@ -21,15 +21,16 @@ def contributions(
     cloud: GaussianCloud,
     cameras: Sequence[CameraBatch],
     backend: str = "auto",
-    rasterize_mode: str = "classic",
+    rasterize_mode: str = "antialiased",
 ) -> Float[Tensor, "N"]:
     """Sum over pixels and views of the blending weight of each Gaussian."""
     rasterization = choose_backend(backend, cloud.means.device)
     gaussians = (cloud.means, cloud.quats, cloud.scales, cloud.opacities, torch.ones_like(cloud.means))
+    filters = {"rasterize_mode": rasterize_mode, "eps2d": screen_variance(rasterize_mode)}
     total = torch.zeros_like(cloud.opacity_logits)
     for batch in cameras:
         views = (batch.viewmats, batch.Ks, batch.width, batch.height)
-        _, _, info = rasterization(*gaussians, *views, rasterize_mode=rasterize_mode, contributions=True)
+        _, _, info = rasterization(*gaussians, *views, **filters, contributions=True)
         for of_camera in info["contributions"]:
             total += of_camera
     return total

@@ -12,6 +12,7 @@ from ..cameras.batch import CameraBatch
 from ..gaussians.cloud import GaussianCloud
 from ..gaussians.spherical_harmonics import sh0_to_rgb
 from .backends import choose_backend
+from .signature import screen_variance
 
 
 @dataclass
@@ -35,7 +36,7 @@ def render(
     background: Float[Tensor, "B 3"] | Float[Tensor, "B height width 3"],
     active_sh_degree: int,
     backend: str = "auto",
-    rasterize_mode: str = "classic",
+    rasterize_mode: str = "antialiased",
 ) -> RenderOutput:
     """Renders all cameras at once; differentiable in the cloud and the background.
 
@@ -73,6 +74,7 @@ def render(
         backgrounds=None if is_per_pixel else background,
         render_mode="RGB+ED",
         rasterize_mode=rasterize_mode,
+        eps2d=screen_variance(rasterize_mode),
     )
     rgb, depth = images[..., :3], images[..., 3:]
     if is_per_pixel:

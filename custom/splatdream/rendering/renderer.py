@@ -17,8 +17,9 @@ class GaussianRasterizer(Renderer):
     class Config(Renderer.Config):
         backend: str = "auto"
         """"auto" (gsplat for CUDA tensors, cpu otherwise), "cpu", "gsplat" or "reference"."""
-        rasterize_mode: str = "classic"
-        """"classic", or "antialiased": Gaussians smaller than a pixel grow fainter where they are drawn larger."""
+        rasterize_mode: str = "antialiased"
+        """"antialiased": Gaussians smaller than a pixel grow fainter where they are drawn larger, and look alike
+        at every resolution; "classic" widens them as 3DGS does."""
 
     cfg: Config
 

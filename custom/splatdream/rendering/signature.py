@@ -25,6 +25,11 @@ RENDER_MODES = ("RGB", "D", "ED", "RGB+D", "RGB+ED")
 RASTERIZE_MODES = ("classic", "antialiased")
 
 
+def screen_variance(rasterize_mode: str) -> float:
+    """What our renders take as `eps2d`, pixels squared: 3DGS's, or that of Mip-Splatting's 2D filter."""
+    return 0.1 if rasterize_mode == "antialiased" else 0.3
+
+
 @dataclass(frozen=True, eq=False)
 class Arguments:
     """The arguments of every rasterizer: those of `gsplat.rasterization`, with its order and defaults, and one more.

@@ -53,7 +53,8 @@ class AssetSystem(BaseLift3DSystem):
             self.progress: dict[str, object] = {}
 
     def setup(self, stage: str) -> None:
-        self.geometry.view_pixel = training_pixel_size(getattr(self.trainer.datamodule, "cfg", None))
+        if stage == "fit":
+            self.geometry.set_view_pixel(training_pixel_size(getattr(self.trainer.datamodule, "cfg", None)))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         # One optimizer: Lightning counts its steps, and two would make every schedule run twice as fast.

@@ -6,10 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..assets.lineage import source_pixel
 from ..cameras.batch import CameraBatch
 from ..cameras.random_streams import generator_for
-from ..host import find_last_path, register
+from ..host import register
 from ..texture.viewpoints import crop_cameras
 from .asset_system import AssetSystem
 from .run_record import Batch
@@ -37,8 +36,6 @@ class TextureRefinementSystem(AssetSystem):
         if self.resumed:
             # The mesh is in the checkpoint; meshing and unwrapping again would only cost time.
             self.cfg.geometry["source"] = ""
-        elif self.cfg.geometry_convert_from and self.cfg.geometry.get("trained_pixel") is None:
-            self.cfg.geometry["trained_pixel"] = source_pixel(find_last_path(self.cfg.geometry_convert_from))
         super().configure()
         if not self.resumed and not any(self.geometry.sizes().values()):
             raise ValueError(

@@ -9,7 +9,6 @@ import torch
 
 from ..cameras.batch import CameraBatch
 from ..gaussians.cloud import GaussianCloud
-from ..gaussians.screen_blur import with_screen_blur
 from ..meshing.extraction import ExtractionOptions, extract_mesh
 from ..meshing.mesh import Mesh
 from ..rendering.render import render
@@ -49,21 +48,18 @@ def mesh_from_cloud(
     extraction: ExtractionOptions = ExtractionOptions(),  # noqa: B008 - frozen
     baking: BakingOptions = BakingOptions(),
     material: Material = Material(),  # noqa: B008 - frozen
-    trained_pixel: float = 0.0,
     backend: str = "auto",
 ) -> MeshingResult:
     """A closed mesh with the colors of the cloud.
 
     Args:
-        trained_pixel: world units per pixel in training (`cameras.pixel_size`); the rasterizer's blur of
-            half a pixel is then taken as part of the cloud. 0 takes the cloud as it is.
         backend: of the rasterizer.
 
     Raises:
         ValueError: the cloud is empty, too faint or not finite, or has no surface at the threshold.
         ImportError: scikit-image, fast-simplification, xatlas or embreex is missing.
     """
-    cloud = with_screen_blur(cloud.detach(), trained_pixel)
+    cloud = cloud.detach()
     extracted = extract_mesh(cloud, extraction)
     seconds = dict(extracted.seconds)
     textured, report = _paint(extracted.mesh, cloud, baking, material, backend, seconds)

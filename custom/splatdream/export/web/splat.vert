@@ -7,7 +7,7 @@ precision highp usampler2D;
 
 const int TEXELS_PER_ROW = 2048;
 const float NEAR = 0.01;
-const float BLUR_PX2 = 0.3;  // variance of the pixel filter
+const float BLUR_PX2 = 0.1;  // variance of the pixel filter, as in antialiased rendering
 const float ALPHA_THRESHOLD = 1.0 / 255.0;
 
 uniform usampler2D u_gaussians;  // rows as viewer_page.py packs them
@@ -71,13 +71,19 @@ void main() {
   // Far outside the image the linearization explodes; the limit is that of 3DGS.
   vec2 limit = 1.3 * 0.5 * u_size_px / u_focal_px;
   vec2 slope = clamp(seen.xy / seen.z, -limit, limit);
-  float a = BLUR_PX2, b = 0.0, c = BLUR_PX2;
+  float a = 0.0, b = 0.0, c = 0.0;
   for (int i = 0; i < 3; ++i) {
     vec2 in_px = u_focal_px / seen.z * (axes[i].xy - slope * axes[i].z);
     a += in_px.x * in_px.x;
     b += in_px.x * in_px.y;
     c += in_px.y * in_px.y;
   }
+  // A Gaussian that the pixel filter widens grows fainter, by the ratio of the areas.
+  float sharp = max(a * c - b * b, 0.0);
+  a += BLUR_PX2;
+  c += BLUR_PX2;
+  opacity *= sqrt(sharp / (a * c - b * b));
+  if (opacity < ALPHA_THRESHOLD) return;
   // Covariance [[a, b], [b, c]] = L L^T maps the unit circle to the ellipse; no eigenvectors are needed.
   float l_xx = sqrt(a), l_yx = b / l_xx, l_yy = sqrt(max(c - l_yx * l_yx, 0.0));
 
