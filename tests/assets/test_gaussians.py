@@ -22,7 +22,7 @@ def make(**cfg: object) -> GaussianGeometry:
 def test_a_checkpoint_holds_the_raw_tensors_under_the_name_of_the_geometry():
     system = nn.Module()
     system.geometry = make(sh_degree=1)
-    assert set(system.state_dict()) == {f"geometry.{name}" for name in RAW_NAMES}
+    assert set(system.state_dict()) == {f"geometry.{name}" for name in (*RAW_NAMES, "filter_scale")}
 
 
 def test_a_checkpoint_of_any_number_of_rows_loads_strictly():

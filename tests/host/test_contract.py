@@ -44,7 +44,6 @@ PARTS = {"configure": "geometry material background"}
 CONTRACT: dict[str, Class | Function] = {
     "register": Function("__init__.py", "_"),
     "find": Function("__init__.py", "_"),
-    "find_last_path": Function("utils/misc.py", "path"),
     "info": Function("__init__.py", ""),
     "warn": Function("__init__.py", ""),
     "C": Function("utils/misc.py", "_ _ _ interpolation"),

@@ -125,7 +125,7 @@ class TexturedMeshGeometry(Asset):
         if hasattr(other, "textured_mesh"):
             instance._set(other.textured_mesh())
         elif hasattr(other, "cloud"):
-            instance._set(instance._from_cloud(other.cloud().detach(), getattr(other, "view_pixel", 0.0)))
+            instance._set(instance._from_cloud(other.cloud().detach()))
         else:
             raise TypeError(f"cannot mesh {type(other).__name__}: it has neither cloud() nor textured_mesh()")
         return instance
