@@ -21,7 +21,7 @@ _PATIENCE_S = 240.0
 @pytest.fixture
 def lab(tmp_path):
     """The command `lab run` on a grid of four runs, and its folder."""
-    path = written(tmp_path, budgets={"steps": [400]})
+    path = written(tmp_path, budgets={"steps": [200]})
     return [
         sys.executable,
         "-m",
