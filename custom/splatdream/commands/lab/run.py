@@ -10,8 +10,10 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
         "docs/laboratory.md says what an experiment's file holds."
     )
     parser.add_argument("file", metavar="FILE.yaml", help="e.g. configs/experiments/janus.yaml")
-    parser.add_argument("changes", nargs="*", metavar="key=value", help="keys at the top of the file, e.g. seeds=[0,1]")
     parser.add_argument("--output", required=True, metavar="FOLDER", help="runs, results and the report")
+    parser.add_argument(
+        "--set", nargs="*", default=[], metavar="KEY=VALUE", help="keys at the top of the file, e.g. seeds=[0,1]"
+    )
     parser.add_argument("--workers", type=int, default=0, help="local processes (default: 0, this process)")
     parser.add_argument("--dry-run", action="store_true", help="print the plan and what it will cost; make nothing")
 
@@ -27,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     from ...runner.execution import InProcess
 
     folder = Path(args.output).absolute()
-    plan = read_plan(args.file, args.changes)
+    plan = read_plan(args.file, args.set)
     check_owner(plan.name, folder)
     study = resolved_study(plan, None if args.dry_run else folder / "steps.json")
     if args.dry_run:
