@@ -10,7 +10,8 @@ from omegaconf import OmegaConf
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "custom" / "splatdream"
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if "embedded_host" not in path.parts)
-CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+EXPERIMENTS = sorted((ROOT / "configs" / "experiments").glob("*.yaml"))
 
 
 @cache
@@ -85,7 +86,7 @@ def test_every_key_of_a_configuration_is_declared_by_what_reads_it(path):
         assert not unknown, f"{path.name}: {name} does not declare {sorted(unknown)}"
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", CONFIGS + EXPERIMENTS, ids=lambda path: path.stem)
 def test_every_configuration_says_what_it_makes_and_needs(path):
     header = [line for line in path.read_text().splitlines() if line.startswith("#")]
     text = " ".join(header).lower()

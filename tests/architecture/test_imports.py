@@ -38,8 +38,8 @@ for _allowed in MAY_IMPORT.values():
     _allowed.add("storage")
 ROOMS = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
 # The rooms where everything meets.
-MAY_IMPORT["systems"] = ROOMS - {"systems", "experiments", "embedded_host", "commands", "startup", "runner"}
-MAY_IMPORT["experiments"] = ROOMS - {"experiments", "embedded_host", "commands"}
+MAY_IMPORT["systems"] = ROOMS - {"systems", "laboratory", "embedded_host", "commands", "startup", "runner"}
+MAY_IMPORT["laboratory"] = ROOMS - {"laboratory", "embedded_host", "commands"}
 MAY_IMPORT["commands"] = ROOMS - {"embedded_host"}
 MAY_IMPORT["startup"] = {"embedded_host", "storage"}
 MAY_IMPORT["runner"] = {"startup", "priors", "storage"}

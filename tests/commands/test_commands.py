@@ -200,30 +200,6 @@ def test_a_variation_without_choice_is_refused(capsys):
 
 
 @pytest.mark.slow
-def test_the_table_of_the_toybox_measures_runs_and_goes_on_where_it_stopped(tmp_path, capsys):
-    report = tmp_path / "table.md"
-    command = [
-        *("toybox", "table", "--config", str(TINY), "--folder", str(tmp_path / "table"), "--report", str(report)),
-        *("--objects", "cat", "sphere", "--conditions", "camera", "view_words"),
-        *("--overrides", "trainer.max_steps=2", "trainer.enable_progress_bar=false"),
-    ]
-    assert main(command) == 0
-    text = report.read_text()
-    assert text.count("| cat |") == 2 and text.count("| sphere |") == 2
-    assert "PSNR of camera minus view_words, paired over 2 objects" in text
-    capsys.readouterr()
-    assert main(command) == 0
-    output = capsys.readouterr().out
-    assert "4 of 4 results are in" in output and "[1/" not in output
-    assert report.read_text() == text
-
-
-def test_the_table_refuses_an_object_that_the_toybox_lacks(capsys):
-    assert main(["toybox", "table", "--config", str(TINY), "--objects", "unicorn"]) == 1
-    assert "no 'unicorn'; it has airplane" in capsys.readouterr().err
-
-
-@pytest.mark.slow
 def test_a_small_prior_is_trained_from_the_command_line(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SPLATDREAM_CACHE", str(tmp_path / "cache"))
     few = ("--images", "576", "--batch-size", "2", "--folder", str(tmp_path))

@@ -16,7 +16,7 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
 
 
 def run(args: argparse.Namespace) -> int:
-    from ..experiments.variants import compare
+    from ..laboratory.comparison import compare
     from ..runner.execution import InProcess
 
     compare(InProcess(), args.config, args.vary, args.folder, args.picture, args.overrides)

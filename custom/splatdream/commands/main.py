@@ -19,7 +19,7 @@ examples:
   splatdream compare --config configs/janus-demo.yaml --vary system.guidance.prior.condition=view_blind,view_words
   splatdream compose "toybox:a red cube" "toybox:a blue sphere@0.9,0,0" --output scene.ply --picture scene.png
   splatdream playground --prompt "a blue robot" --methods sds csd ism --output playground.png
-  splatdream toybox methods-table --set janus --seeds 0 1 2
+  splatdream lab run configs/experiments/janus.yaml --output outputs/janus --workers 2
   splatdream doctor
 """
 
@@ -37,6 +37,7 @@ _VERBS = {
     "generate": "a sentence to Gaussians to a textured mesh, in one command",
     "compose": "merge clouds by concatenation, each moved where it should stand",
     "evaluate": "judge one asset: one face, several, or none; and how it looks",
+    "lab": "experiments: variants on prompts and seeds, measured and reported",
     "compare": "run a configuration with several values of one key and see the results side by side",
     "playground": "guidance methods on images instead of Gaussians, side by side in one picture",
     "toybox": "the small world for testing, teaching and benchmarking",

@@ -129,7 +129,7 @@ def _run_experiment(config: "DictConfig", args: argparse.Namespace, command: lis
     from .registry import find
 
     _check_output_folder(Path(config.trial_dir))
-    options = _trainer_options(config.trainer)
+    options = trainer_options(config.trainer)
     callbacks = _callbacks(config, args.train)
     accelerator = _accelerator(args.gpu)
     if not args.verbose:
@@ -256,7 +256,7 @@ def _loggers(trial_dir: str, system: "BaseSystem") -> list:
     return loggers + system.get_loggers()
 
 
-def _trainer_options(trainer: Mapping) -> dict[str, Any]:
+def trainer_options(trainer: Mapping) -> dict[str, Any]:
     import pytorch_lightning as pl
     from omegaconf import OmegaConf
 

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..startup.configuration import resolved_configuration
+from ..startup.host_choice import chosen_host
 
 PROMPT = "system.prompt_processor.prompt"
+_TO_THE_LETTER = (PROMPT, "exp_root_dir", "name", "tag")
+"""Of the keys that are set here those whose values the embedded host does not read as YAML."""
 
 NOT_RESULTS: Mapping[str, str] = {
     "name": "part of the folder's name",
@@ -37,7 +40,8 @@ def setting(key: str, text: str) -> str:
     """
     if "${" in text:
         raise ValueError(f"{key} is {text!r}, but '${{' begins an interpolation; write it without")
-    return f"{key}={json.dumps(text, ensure_ascii=False)}"
+    is_plain = key in _TO_THE_LETTER and chosen_host() == "embedded"
+    return f"{key}={text}" if is_plain else f"{key}={json.dumps(text, ensure_ascii=False)}"
 
 
 @dataclass(frozen=True)

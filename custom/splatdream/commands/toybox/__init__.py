@@ -7,9 +7,6 @@ from ..main import add_commands
 
 _ACTIONS = {
     "gallery": "a picture of every object",
-    "table": "distill every object under every condition and measure the results",
-    "methods-table": "guidance methods on the small trained priors, at equal denoiser evaluations, measured",
-    "mesh-table": "mesh every object, refine its texture and measure before and after",
     "train": "train one of the small priors: first vae, then sd, then mvdream",
     "calibrate": "thresholds of `splatdream evaluate`, from results put together from toybox objects",
     "score": "how often a small prior's images show the right object, color and view",

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from splatdream.experiments.intervals import difference_text, paired_bootstrap_interval
+from splatdream.laboratory.intervals import paired_bootstrap_interval
 
 
 def test_the_interval_of_normal_differences_agrees_with_the_textbook(generator):
@@ -20,8 +20,3 @@ def test_equal_differences_have_an_interval_without_width(generator):
 def test_no_pairs_have_no_interval(generator):
     with pytest.raises(ValueError, match="at least one pair"):
         paired_bootstrap_interval(torch.zeros(0), generator)
-
-
-def test_a_difference_is_told_with_its_sign_its_unit_and_its_interval():
-    assert difference_text([3.0, 3.0], 1, "dB") == "+3.0 dB [+3.0, +3.0]"
-    assert difference_text([-1.0, -1.0], 2) == "-1.00 [-1.00, -1.00]"

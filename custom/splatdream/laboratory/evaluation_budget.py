@@ -14,6 +14,7 @@ from ..cameras.datamodule import CameraDataModule, training_cameras
 from ..guidance.guidance import Guidance
 from ..host import find
 from ..prompts.processor import PromptProcessor
+from ..runner.request import RunRequest
 from ..startup.registration import register_all
 
 _ROUNDS = 6
@@ -53,6 +54,12 @@ def plan_steps(config: Mapping[str, object], budget: int) -> StepPlan:
     fitting = [length for length, plan in tried.items() if plan.steps >= length] or [min(tried)]
     longest = max(fitting)
     return StepPlan(longest, _total(config, longest))
+
+
+def steps_within(run: RunRequest, evaluations: int) -> int:
+    """The steps of `plan_steps` for a run."""
+    config = OmegaConf.merge(OmegaConf.load(run.config), OmegaConf.from_dotlist(run.settings()))
+    return plan_steps(OmegaConf.to_container(config, resolve=False), evaluations).steps
 
 
 def _fitting(config: Mapping[str, object], max_steps: int, budget: int) -> StepPlan:

@@ -1,0 +1,42 @@
+"""`splatdream lab run`: make every result of an experiment that is not there yet, and the report."""
+
+import argparse
+from collections.abc import Sequence
+
+
+def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
+    parser.description = (
+        "A second call makes what is missing, what has failed, and what a change of the experiment has outdated. "
+        "docs/laboratory.md says what an experiment's file holds."
+    )
+    parser.add_argument("file", metavar="FILE.yaml", help="e.g. configs/experiments/janus.yaml")
+    parser.add_argument("--output", required=True, metavar="FOLDER", help="runs, results and the report")
+    parser.add_argument(
+        "--set", nargs="*", default=[], metavar="KEY=VALUE", help="keys at the top of the file, e.g. seeds=[0,1]"
+    )
+    parser.add_argument("--workers", type=int, default=0, help="local processes (default: 0, this process)")
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and what it will cost; make nothing")
+
+
+def run(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from ...laboratory.cells import check_owner, resolved_study
+    from ...laboratory.cost import cost_text
+    from ...laboratory.plan import read_plan
+    from ...laboratory.report import write_report
+    from ...laboratory.workers import run_study
+    from ...runner.execution import InProcess
+
+    folder = Path(args.output).absolute()
+    plan = read_plan(args.file, args.set)
+    check_owner(plan.name, folder)
+    study = resolved_study(plan, None if args.dry_run else folder / "steps.json")
+    if args.dry_run:
+        print(cost_text(study, folder, InProcess()))
+        return 0
+    study.write(folder)
+    run_study(study, folder, args.workers)
+    write_report(study, folder)
+    print(f"report     {folder / 'report.html'}")
+    return 0

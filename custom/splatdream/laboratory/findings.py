@@ -1,0 +1,135 @@
+"""What the rows of a study say: means by variant, and paired differences from the first variant.
+
+Prompts are the unit of inference: seeds of one prompt are no independent evidence about another.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from statistics import fmean
+
+import torch
+
+from .cells import Study
+from .intervals import paired_bootstrap_interval
+from .measures import MEASURES
+from .records import Standing
+from .significance import holm, sign_flip_p_value
+
+Row = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Of a variant from the first one, at the same budget, over the prompts that both have."""
+
+    variant: str
+    budget: str
+    column: str
+    num_prompts: int
+    mean: float
+    interval: tuple[float, float] | None
+    """None for a single prompt, which is no sample of prompts."""
+    p_value: float
+    adjusted: float = 1.0
+    """By Holm's correction for all differences of the study."""
+
+    @property
+    def is_sure(self) -> bool:
+        return self.adjusted < 0.05
+
+
+def columns(study: Study) -> list[str]:
+    """Of the tables, in the order of the measures."""
+    return [column for name in study.measures for column in MEASURES[name].columns]
+
+
+def compared(study: Study) -> list[str]:
+    return [column for name in study.measures for column in MEASURES[name].compared]
+
+
+def rows_of(study: Study, now: Standing) -> list[Row]:
+    """A row for each finished cell: what it is, and all its numbers."""
+    return [
+        {"variant": cell.variant, "prompt": cell.prompt, "seed": cell.seed, "budget": cell.budget}
+        | {name: value for numbers in now.finished[cell.key].numbers.values() for name, value in numbers.items()}
+        | {"key": cell.key, "run": now.finished[cell.key].run}
+        for cell in study.cells
+        if cell.key in now.finished
+    ]
+
+
+def groups(study: Study) -> list[tuple[str, str]]:
+    """Variants at budgets, in the order of the plan."""
+    variants = list(study.settings)
+    return sorted(
+        dict.fromkeys((cell.variant, cell.budget) for cell in study.cells), key=lambda group: variants.index(group[0])
+    )
+
+
+def summary(rows: Sequence[Row], column: str) -> str:
+    """The mean over prompts, seeds inside, or how often each class occurs; empty where nothing was measured."""
+    values = [row[column] for row in rows if column in row]
+    if any(isinstance(value, str) for value in values):
+        return ", ".join(f"{count} {name}" for name, count in Counter(values).most_common())
+    return shown(fmean(_by_prompt(rows, column).values())) if values else ""
+
+
+def interval_text(rows: Sequence[Row], column: str) -> str:
+    """The mean with its 95 % interval over prompts."""
+    means = list(_by_prompt([row for row in rows if column in row], column).values())
+    if len(means) < 2:
+        return summary(rows, column)
+    low, high = _interval(means)
+    return f"{shown(fmean(means))} [{shown(low)}, {shown(high)}]"
+
+
+def differences(study: Study, rows: Sequence[Row]) -> list[Difference]:
+    """All of them, corrected together."""
+    first, *others = study.settings
+    found = []
+    for column, budget, variant in product(compared(study), budgets(study), others):
+        pairs = _paired(_at(rows, variant, budget), _at(rows, first, budget), column)
+        if pairs:
+            interval = _interval(pairs) if len(pairs) > 1 else None
+            p_value = sign_flip_p_value(pairs)
+            found.append(Difference(variant, budget, column, len(pairs), fmean(pairs), interval, p_value))
+    adjusted = holm([difference.p_value for difference in found])
+    return [Difference(**vars(item) | {"adjusted": value}) for item, value in zip(found, adjusted, strict=True)]
+
+
+def budgets(study: Study) -> list[str]:
+    """The budgets of a study, in order."""
+    return list(dict.fromkeys(cell.budget for cell in study.cells))
+
+
+def shown(value: float) -> str:
+    """A number with three or four digits that mean something."""
+    if abs(value) >= 1000 or float(value).is_integer():
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}" if abs(value) >= 1 else f"{value:.3f}"
+
+
+def _at(rows: Sequence[Row], variant: str, budget: str) -> list[Row]:
+    return [row for row in rows if (row["variant"], row["budget"]) == (variant, budget)]
+
+
+def _by_prompt(rows: Sequence[Row], column: str) -> dict[str, float]:
+    prompts = dict.fromkeys(str(row["prompt"]) for row in rows)
+    return {prompt: fmean(float(row[column]) for row in rows if row["prompt"] == prompt) for prompt in prompts}
+
+
+def _paired(ours: Sequence[Row], theirs: Sequence[Row], column: str) -> list[float]:
+    """Differences by prompt, each a mean over the seeds that both have."""
+    baseline = {(row["prompt"], row["seed"]): float(row[column]) for row in theirs if column in row}
+    pairs = [
+        {"prompt": row["prompt"], "difference": float(row[column]) - baseline[row["prompt"], row["seed"]]}
+        for row in ours
+        if column in row and (row["prompt"], row["seed"]) in baseline
+    ]
+    return list(_by_prompt(pairs, "difference").values())
+
+
+def _interval(values: Sequence[float]) -> tuple[float, float]:
+    return paired_bootstrap_interval(torch.tensor(values), torch.Generator().manual_seed(0))

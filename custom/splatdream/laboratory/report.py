@@ -1,0 +1,165 @@
+"""The report of a study: Markdown, CSV, and a page that needs no other file."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from .. import __version__
+from ..runner.results import read_result
+from ..storage.atomic_file import write_text
+from .cells import Study
+from .findings import (
+    Difference,
+    Row,
+    budgets,
+    columns,
+    compared,
+    differences,
+    groups,
+    interval_text,
+    rows_of,
+    shown,
+    summary,
+)
+from .measures import MEASURES
+from .records import Standing, standing
+from .report_page import page
+from .section import Section, markdown
+from .significance import pairs_needed
+
+ONE_BUDGET = (
+    "There is one budget only: this compares the variants at that cost. A ranking needs a curve over several budgets "
+    "(`budgets` in the plan), each length a run of its own, until a doubling gains little."
+)
+AS_CONFIGURED = "as configured"
+
+
+def write_report(study: Study, folder: Path) -> str:
+    """Writes report.md, report.csv and report.html to the study's folder, and returns the first."""
+    now = standing(folder, study)
+    rows = rows_of(study, now)
+    parts = sections(study, rows, now, folder)
+    text = "\n\n".join([f"# {study.name}", *map(markdown, parts)]) + "\n"
+    write_text(folder / "report.md", text)
+    write_text(folder / "report.csv", csv_text(rows))
+    write_text(folder / "report.html", page(study, folder, now, parts))
+    return text
+
+
+def csv_text(rows: Sequence[Row]) -> str:
+    """A line a run, all that was measured."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    file = io.StringIO()
+    writer = csv.DictWriter(file, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()
+
+
+def sections(study: Study, rows: Sequence[Row], now: Standing, folder: Path) -> list[Section]:
+    found = differences(study, rows)
+    parts = [
+        Section("In short", _in_short(study, found, now)),
+        _means(study, rows),
+        _differences(study, found),
+        Section("What this can tell", _power(study, rows, found)),
+        Section("Failed", "", ("result", "reason"), _failures(study, now)),
+        _settings(study),
+        Section("Versions", "", ("what", "which"), _versions(now, folder)),
+    ]
+    return [part for part in parts if part.text or part.lines]
+
+
+def _in_short(study: Study, found: Sequence[Difference], now: Standing) -> str:
+    lines = [f"{len(study.cells)} results: {now.line()}."]
+    first = next(iter(study.settings))
+    for column in dict.fromkeys(item.column for item in found):
+        best = max((item for item in found if item.column == column), key=lambda item: item.mean)
+        if best.mean <= 0:
+            lines.append(f"In {column} no variant is better than **{first}**.")
+            continue
+        sure = "this is sure" if best.is_sure else "this is **not sure**"
+        at = f" at {best.budget}" if best.budget else ""
+        lines.append(f"In {column} **{best.variant}**{at} leads by {_amount(best)} over {first}; {sure}.")
+    return "\n\n".join(lines)
+
+
+def _means(study: Study, rows: Sequence[Row]) -> Section:
+    present = list(dict.fromkeys(name for name in columns(study) for row in rows if name in row))
+    lines = [_means_line(study, rows, group, present) for group in groups(study)]
+    legend = " ".join(MEASURES[name].legend for name in study.measures)
+    text = f"Means over prompts, seeds inside; in brackets 95 % bootstrap intervals over prompts. {legend}"
+    return Section("Means", text, ("variant", "budget", "runs", *present), lines)
+
+
+def _means_line(study: Study, rows: Sequence[Row], group: tuple[str, str], present: Sequence[str]) -> list[str]:
+    own = [row for row in rows if (row["variant"], row["budget"]) == group]
+    texts = [(interval_text if name in compared(study) else summary)(own, name) for name in present]
+    return [group[0], group[1] or AS_CONFIGURED, str(len(own)), *texts]
+
+
+def _differences(study: Study, found: Sequence[Difference]) -> Section:
+    first = next(iter(study.settings))
+    text = (
+        f"From **{first}** at the same budget, paired by prompt with seeds averaged, with 95 % bootstrap intervals "
+        "over prompts. *p* is that of random signs, *p (Holm)* is corrected for all lines of this table."
+    )
+    header = ("variant", "budget", "measure", "prompts", "difference", "p", "p (Holm)")
+    lines = [
+        [
+            *(item.variant, item.budget or AS_CONFIGURED, item.column, str(item.num_prompts), _amount(item)),
+            *(f"{item.p_value:.3f}", f"{item.adjusted:.3f}"),
+        ]
+        for item in found
+    ]
+    return Section("Paired differences", text if lines else "", header, lines)
+
+
+def _amount(item: Difference) -> str:
+    mean = f"{'+' if item.mean > 0 else ''}{shown(item.mean)}"
+    return mean if item.interval is None else f"{mean} [{', '.join(map(shown, item.interval))}]"
+
+
+def _power(study: Study, rows: Sequence[Row], found: Sequence[Difference]) -> str:
+    prompts = len({row["prompt"] for row in rows})
+    lines = [f"{prompts} prompts; seeds of one prompt count as one. Intervals speak of prompts like these."]
+    if found:
+        needed = pairs_needed(len(found))
+        lines.append(
+            f"With {prompts} prompts no p-value is below {2.0 ** (1 - prompts):.2g}. {len(found)} differences are "
+            f"looked at: at least {needed} prompts are needed before any can be sure after Holm's correction."
+        )
+        widths = {item.column: item.interval[1] - item.interval[0] for item in found if item.interval}
+        if widths:
+            listed = ", ".join(f"{shown(width / 2)} in {column}" for column, width in widths.items())
+            lines.append(f"Differences of less than about half an interval cannot be seen: {listed}.")
+    return "\n\n".join([*lines, *([ONE_BUDGET] if len(budgets(study)) == 1 else [])])
+
+
+def _failures(study: Study, now: Standing) -> list[list[str]]:
+    return [[cell.title, now.failed[cell.key].error or ""] for cell in study.cells if cell.key in now.failed]
+
+
+def _settings(study: Study) -> Section:
+    keys = sorted({key for settings in study.settings.values() for key in settings})
+    lines = [[key, *(_value(settings, key) for settings in study.settings.values())] for key in keys]
+    text = f"All keys of the resolved configurations in which variants differ, for {study.cells[0].prompt!r}."
+    return Section("Differences in configuration", text if lines else "", ("key", *study.settings), lines)
+
+
+def _value(settings: object, key: str) -> str:
+    return json.dumps(settings[key]) if key in settings else ""
+
+
+def _versions(now: Standing, folder: Path) -> list[list[str]]:
+    """Every value that occurs among the runs."""
+    seen: dict[str, dict[str, None]] = {"splatdream": {__version__: None}}
+    for record in now.finished.values():
+        manifest = read_result(folder / record.run).read_manifest()
+        facts = {**(manifest.get("packages") or {}), **(manifest.get("machine") or {})}
+        for name, value in facts.items():
+            if value is not None:
+                seen.setdefault(name, {})[str(value)] = None
+    return [[name, ", ".join(values)] for name, values in seen.items()]

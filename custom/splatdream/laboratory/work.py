@@ -1,0 +1,103 @@
+"""What a worker does: takes cells that nobody has, makes their runs, measures them, and writes down what came out.
+
+Any number of workers may share a folder, also when they were started apart from each other.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from ..runner.execution import Executor, Runs
+from ..runner.fingerprint import fingerprint
+from ..runner.request import RunRequest
+from ..runner.results import RunResult
+from ..storage.images import write_png
+from .cells import Cell, Study, started_from
+from .claims import claim
+from .measures import MEASURES, final_asset
+from .pictures import strip
+from .records import Record, claim_path, picture_path, settled
+
+_PAUSE_S = 0.5
+Notice = Callable[[Cell, Record | None], None]
+"""Hears of a cell when it begins, and of its record when it has ended."""
+
+
+class _Busy(Exception):
+    """Another worker makes what is needed."""
+
+
+def work(
+    study: Study,
+    folder: Path,
+    execute: Executor,
+    notice: Notice = lambda cell, record: None,
+    may_go_on: Callable[[], bool] = lambda: True,
+) -> None:
+    """Returns when every cell is settled, by this worker or by others.
+
+    Args:
+        may_go_on: asked before each cell.
+    """
+    left = list(study.cells)
+    while left:
+        busy = []
+        for cell in left:
+            if not may_go_on():
+                return
+            with suppress(_Busy):
+                _settle(cell, study, folder, execute, notice)
+                continue
+            busy.append(cell)
+        if len(busy) == len(left):
+            # Whoever has them may be killed: then they are free again.
+            time.sleep(_PAUSE_S)
+        left = busy
+
+
+def _settle(cell: Cell, study: Study, folder: Path, execute: Executor, notice: Notice) -> None:
+    with claim(claim_path(folder, cell.key), cell.key) as is_mine:
+        if not is_mine:
+            raise _Busy
+        if settled(folder, cell, study.measures) is not None:
+            return
+        notice(cell, None)
+        try:
+            record = _made(cell, study, folder, execute)
+        except _Busy:
+            raise
+        except Exception as error:  # whatever a run or a measure does, the others go on
+            record = Record(cell.key, f"{' '.join(str(error).split()) or type(error).__name__}")
+        record.write(folder)
+        notice(cell, record)
+
+
+def _made(cell: Cell, study: Study, folder: Path, execute: Executor) -> Record:
+    results = finished_stages(cell, folder, execute)
+    asset = final_asset(results[-1])
+    numbers = {name: dict(MEASURES[name].numbers(asset, cell.prompt, results[-1])) for name in study.measures}
+    write_png(picture_path(folder, cell.key), strip(asset, results[-1]))
+    seconds = sum(result.seconds for result in results)
+    return Record(cell.key, None, results[-1].folder.relative_to(folder).as_posix(), round(seconds, 2), numbers)
+
+
+def finished_stages(cell: Cell, folder: Path, execute: Executor) -> list[RunResult]:
+    """The runs of a cell, those made that are not there.
+
+    Raises:
+        ValueError, OSError, RuntimeError: as `Runs.run`.
+    """
+    runs, results = Runs(folder / "runs", execute), []
+    for stage in cell.stages:
+        request = started_from(stage, results[-1] if results else None)
+        results.append(_run_by_one(runs, request, folder))
+    return results
+
+
+def _run_by_one(runs: Runs, request: RunRequest, folder: Path) -> RunResult:
+    # Cells may share a first stage.
+    with claim(claim_path(folder, fingerprint(request))) as is_mine:
+        if not is_mine:
+            raise _Busy
+        return runs.run(request)

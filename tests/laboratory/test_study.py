@@ -1,0 +1,188 @@
+"""A grid is made once, whatever happens on the way."""
+
+import csv
+import json
+
+import pytest
+from fake_runs import CONFIGS, FakeRuns, written
+from splatdream.laboratory import work as working
+from splatdream.laboratory.cells import read_study, resolved_study
+from splatdream.laboratory.claims import claim, claimant
+from splatdream.laboratory.cost import cost_text
+from splatdream.laboratory.measures import MEASURES, Measure
+from splatdream.laboratory.plan import read_plan
+from splatdream.laboratory.progress import Progress, status_text
+from splatdream.laboratory.records import claim_path, forget_failures, standing
+from splatdream.laboratory.report import ONE_BUDGET, write_report
+from splatdream.laboratory.work import work
+
+
+@pytest.fixture
+def runs():
+    return FakeRuns()
+
+
+def study_of(folder, **changes):
+    study = resolved_study(read_plan(written(folder, **changes)))
+    study.write(folder / "out")
+    return read_study(folder / "out")
+
+
+def test_every_cell_is_run_once_and_what_changed_again(tmp_path, runs):
+    out = tmp_path / "out"
+    work(study_of(tmp_path), out, runs)
+    assert runs.ran == ["words-an_orange_cat", "words-a_red_car", "blind-an_orange_cat", "blind-a_red_car"]
+    work(study_of(tmp_path), out, runs)
+    work(study_of(tmp_path, variants={"called otherwise": {}}), out, runs)
+    assert len(runs.ran) == 4
+    work(study_of(tmp_path, seeds=[0, 1], prompts=["a red car"]), out, runs)
+    assert runs.ran[4:] == ["words-a_red_car-1", "blind-a_red_car-1"]
+    # A run that is gone is made again.
+    record = next(iter(standing(out, study_of(tmp_path)).finished.values()))
+    (out / record.run / "result.json").unlink()
+    work(study_of(tmp_path), out, runs)
+    assert runs.ran[6:] == ["words-an_orange_cat"]
+
+
+def test_a_failed_run_is_written_down_does_not_stop_the_rest_and_is_tried_again(tmp_path, runs):
+    study, out = study_of(tmp_path), tmp_path / "out"
+    runs.failing = {"blind-an"}
+    work(study, out, runs)
+    assert len(runs.ran) == 4 and standing(out, study).line() == "3 done, 0 running, 1 failed, 0 waiting"
+    text = write_report(study, out)
+    assert "## Failed" in text and "| blind, an orange cat, seed 0 | the run in" in text and "out of luck" in text
+    assert "failed: blind, an orange cat, seed 0: the run in" in status_text(study, out)
+    work(study, out, runs)
+    assert len(runs.ran) == 4
+    runs.failing = set()
+    forget_failures(out, study)
+    work(study, out, runs)
+    assert runs.ran[4:] == ["blind-an_orange_cat"] and "## Failed" not in write_report(study, out)
+
+
+def test_a_measure_is_a_function_and_a_line_and_is_taken_of_runs_that_are_there(tmp_path, runs, monkeypatch):
+    out = tmp_path / "out"
+    work(study_of(tmp_path), out, runs)
+
+    def letters(asset, prompt, result):
+        return {"letters": len(prompt), "first": prompt[0]}
+
+    monkeypatch.setitem(MEASURES, "letters", Measure(letters, ("letters", "first"), "Letters of the prompt."))
+    study = study_of(tmp_path, measures=["letters"])
+    work(study, out, runs)
+    assert len(runs.ran) == 4
+    text = write_report(study, out)
+    assert "Letters of the prompt." in text and "| words | as configured | 2 | 11 | 2 a |" in text
+
+
+def test_a_measure_that_breaks_is_a_failure_of_its_cell(tmp_path, runs, monkeypatch):
+    def broken(asset, prompt, result):
+        return {"half": 1 / (prompt != "a red car")}
+
+    monkeypatch.setitem(MEASURES, "half", Measure(broken, ("half",), ""))
+    study = study_of(tmp_path, measures=["half"])
+    work(study, tmp_path / "out", runs)
+    assert {record.error for record in standing(tmp_path / "out", study).failed.values()} == {"division by zero"}
+
+
+def test_a_second_stage_starts_from_the_first_which_variants_share(tmp_path, runs):
+    then = {"base": str(CONFIGS / "toybox-texture.yaml"), "settings": {"trainer.max_steps": 3}}
+    variants = {"long": {"then": then}, "short": {"then": then | {"settings": {"trainer.max_steps": 2}}}}
+    study, out = study_of(tmp_path, variants=variants, prompts=["a red car"]), tmp_path / "out"
+    work(study, out, runs)
+    assert runs.ran == ["long-a_red_car", "long-a_red_car", "short-a_red_car"]
+    (first,) = [path for path in (out / "runs").iterdir() if f'"{path}/ckpts/last.ckpt"' in " ".join(runs.asked[1])]
+    assert f'system.geometry_convert_from="{first}/ckpts/last.ckpt"' in runs.asked[2]
+    assert study.settings["short"] == {"then.trainer.max_steps": 2, "then.checkpoint.every_n_train_steps": 2}
+    work(study, out, runs)
+    assert len(runs.ran) == 3
+
+
+def test_a_claim_belongs_to_one_and_says_whose_it_is(tmp_path):
+    path = tmp_path / "claims" / "x"
+    with claim(path, "mine") as first, claim(path) as second:
+        assert first and not second
+        assert claimant(path)["note"] == "mine"
+    assert claimant(path) is None
+    with claim(path) as again:
+        assert again
+
+
+def test_what_another_worker_has_is_left_to_it_and_taken_when_it_is_gone(tmp_path, runs, monkeypatch):
+    study, out = study_of(tmp_path), tmp_path / "out"
+    theirs = claim(claim_path(out, study.cells[0].key))
+    assert theirs.__enter__()
+    states = []
+
+    def pause(seconds):
+        states.append(standing(out, study).line())
+        theirs.__exit__(None, None, None)
+
+    monkeypatch.setattr(working.time, "sleep", pause)
+    work(study, out, runs)
+    assert states == ["3 done, 1 running, 0 failed, 0 waiting"]
+    assert runs.ran[-1] == "words-an_orange_cat" and len(runs.ran) == 4
+
+
+def test_the_report_says_what_was_made_how_sure_it_is_and_of_what(tmp_path, runs, monkeypatch):
+    def score(asset, prompt, result):
+        gain = 3.0 if "blind" in result.folder.name else 0.0
+        return {"score": gain + (10 if prompt == "a red car" else 20) + 2 * ("-1-" in result.folder.name)}
+
+    monkeypatch.setitem(MEASURES, "score", Measure(score, ("score",), "A score.", ("score",)))
+    study, out = study_of(tmp_path, seeds=[0, 1], measures=["cost", "score"]), tmp_path / "out"
+    work(study, out, runs)
+    text = write_report(study, out)
+    # Prompts differ by 10, seeds by 2; the difference of the variants is 3 in every pair.
+    assert "| words | as configured | 4 | 20 | 40 | 3 | 16 [11, 21] |" in text
+    assert "| blind | as configured | score | 2 | +3 [3, 3] | 0.500 | 0.500 |" in text
+    assert "In score **blind** leads by +3 [3, 3] over words; this is **not sure**." in text
+    assert ONE_BUDGET in text and "at least 6 prompts are needed" in text
+    assert '| system.guidance.prior.condition | "view_words" | "view_blind" |' in text
+    assert "| torch | 9.9 |" in text and "| device | abacus |" in text
+    with (out / "report.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    numbers = [(row["variant"], row["prompt"], row["seed"], row["score"]) for row in rows]
+    assert numbers[0] == ("words", "an orange cat", "0", "20.0") and numbers[-1] == ("blind", "a red car", "1", "15.0")
+    page = (out / "report.html").read_text()
+    assert page.count('src="data:image/png;base64,') == 8 and page.count("<option") == 2
+    assert "http" not in page.replace("http-equiv", "") and "not sure" in page and "+3 [3, 3]" in page
+
+
+def test_several_budgets_are_a_table_and_no_warning(tmp_path, runs):
+    study, out = study_of(tmp_path, budgets={"steps": [5, 10]}), tmp_path / "out"
+    work(study, out, runs)
+    text = write_report(study, out)
+    assert "| blind | 5 steps | 2 |" in text and "| blind | 10 steps | 2 |" in text and ONE_BUDGET not in text
+
+
+def test_progress_says_how_long_the_rest_takes(tmp_path, runs, capsys):
+    study, now = study_of(tmp_path), 100.0
+    progress = Progress(study, tmp_path / "out", clock=lambda: now, is_terminal=False)
+    progress.notice(study.cells[0], None)
+    work(study, tmp_path / "out", runs, may_go_on=lambda: len(runs.ran) < 1)
+    now = 160.0
+    progress.look()
+    assert capsys.readouterr().out.splitlines() == [
+        "[1/4] words, an orange cat, seed 0",
+        f"[1/4] words, an orange cat, seed 0, {0:.0f} s, 3 min to go",
+    ]
+    Progress(study, tmp_path / "out")
+    assert "1 of 4 results are in" in capsys.readouterr().out
+
+
+def test_the_cost_is_told_from_finished_runs_or_from_a_trial_that_leaves_nothing(tmp_path, runs):
+    study, out = study_of(tmp_path), tmp_path / "out"
+    before = sorted(tmp_path.rglob("*"))
+    text = cost_text(study, out, runs)
+    assert "4 results: 0 are there, 4 to be made" in text and "words: 2, to be made 2, 0 s each, by a trial" in text
+    assert sorted(tmp_path.rglob("*")) == before and len(runs.ran) == 4
+    work(study, out, runs)
+    for record in (out / "cells").glob("*.json"):
+        record.write_text(json.dumps(json.loads(record.read_text()) | {"seconds": 50.0}))
+    more = study_of(tmp_path, seeds=[0, 1])
+    text = cost_text(more, out, runs)
+    assert (
+        "8 results: 4 are there, 4 to be made" in text and "blind: 4, to be made 2, 50 s each, by finished runs" in text
+    )
+    assert "one process: 3 min to go" in text
