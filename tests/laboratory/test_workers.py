@@ -99,7 +99,8 @@ def test_a_killed_worker_loses_its_run_only_and_a_second_call_makes_it(lab, caps
     assert driver.wait(_PATIENCE_S) == 0
     before = trained(folder)
     (record,) = standing(folder, read_study(folder)).failed.values()
-    assert "its worker ended by SIGKILL" in record.error and len(before) == 3
+    # The run may have been trained already, and not yet measured.
+    assert "its worker ended by SIGKILL" in record.error and 3 <= len(before) <= 4
     assert main([*command[3:], "--workers", "2"]) == 0
     assert "1 failed" not in capsys.readouterr().out
     assert len(trained(folder)) == 4 and before.items() <= trained(folder).items()

@@ -18,7 +18,7 @@ from ..priors.kept import KeptPrior
 from ..priors.model_files import file_sha256
 from ..startup.launching import main as launch
 from .fingerprint import fingerprint
-from .request import RunRequest
+from .request import RunRequest, setting
 from .results import RunResult, find_result, newest_files, read_result
 
 Executor = Callable[[Sequence[str], Path], int]
@@ -91,9 +91,9 @@ def _run(request: RunRequest, key: str, folder: Path, execute: Executor) -> RunR
     if folder.resolve() in Path(request.config).resolve().parents:
         raise ValueError(f"{request.config} is in the folder that the run would replace; copy it elsewhere")
     _clear(folder)
-    place = [f"exp_root_dir={folder.parent.parent}", f"name={folder.parent.name}"]
+    place = [setting("exp_root_dir", str(folder.parent.parent)), setting("name", folder.parent.name)]
     # A trial's parsed.yaml brings its own timestamp along.
-    place += [f"tag={folder.name}", "use_timestamp=false", "timestamp="]
+    place += [setting("tag", folder.name), "use_timestamp=false", "timestamp="]
     began = time.monotonic()
     exit_code = execute(["--config", request.config, *request.settings(), *place], folder / _LOG)
     if exit_code in _INTERRUPTED:

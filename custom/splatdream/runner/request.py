@@ -36,11 +36,11 @@ def setting(key: str, text: str) -> str:
     """`key=text` for a command line, the text taken as it is, whatever YAML would read in it.
 
     Raises:
-        ValueError: the text holds the beginning of an interpolation.
+        ValueError: the text holds the beginning of an interpolation, which a host would resolve.
     """
-    if "${" in text:
-        raise ValueError(f"{key} is {text!r}, but '${{' begins an interpolation; write it without")
     is_plain = key in _TO_THE_LETTER and chosen_host() == "embedded"
+    if "${" in text and not (is_plain and key == PROMPT):
+        raise ValueError(f"{key} is {text!r}, but '${{' begins an interpolation; write it without")
     return f"{key}={text}" if is_plain else f"{key}={json.dumps(text, ensure_ascii=False)}"
 
 
@@ -59,7 +59,7 @@ class RunRequest:
 
     def settings(self) -> list[str]:
         """All changes to the YAML."""
-        return [*([] if self.prompt is None else [f"{PROMPT}={self.prompt}"]), *self.overrides]
+        return [*([] if self.prompt is None else [setting(PROMPT, self.prompt)]), *self.overrides]
 
     def configuration(self) -> dict[str, Any]:
         """The whole configuration, resolved, without what is not about results (`NOT_RESULTS`).
