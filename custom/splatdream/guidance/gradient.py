@@ -83,7 +83,7 @@ class GradientScale:
         Args:
             is_valid: False leaves this step out.
         """
-        if self._frozen is not None:
+        if self.is_frozen:
             return self._frozen
         rms = gradient.double().square().mean().sqrt()
         # A gradient of exactly zero says nothing about the method's scale.
