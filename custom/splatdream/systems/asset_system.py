@@ -32,6 +32,8 @@ class AssetSystem(BaseLift3DSystem):
         """Rows of the contact sheet; its columns are 8 azimuths."""
         turntable_fps: float = 20.0
         """Frames a second of the turntable video."""
+        background_lr: float = 0.001
+        """Learning rate of a background that has weights, such as threestudio's neural environment; ours has none."""
         live_view_port: int = 0
         """Port of a local page that shows the asset while it changes; 0 is none."""
 
@@ -61,6 +63,8 @@ class AssetSystem(BaseLift3DSystem):
         optimizer = make_adam(self.geometry.params(), self.geometry.learning_rates(0, 0))
         for group in self.driver.build(self.cfg, self.device):
             optimizer.add_param_group(group)
+        if background := [weight for weight in self.background.parameters() if weight.requires_grad]:
+            optimizer.add_param_group({"params": background, "lr": self.cfg.background_lr, "name": "background"})
         return optimizer
 
     def on_fit_start(self) -> None:
