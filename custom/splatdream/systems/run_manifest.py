@@ -25,14 +25,16 @@ _PACKAGES = (
 
 
 def package_versions() -> dict[str, str | None]:
-    """Installed versions of the packages that decide results; None where one is not installed."""
-    versions: dict[str, str | None] = {}
-    for name in _PACKAGES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = None
-    return versions
+    """Versions of the packages that decide results; None where one is not there."""
+    return {name: _version(name) for name in _PACKAGES}
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        # A checkout on the path: threestudio is never installed, and this package need not be.
+        return getattr(sys.modules.get(name), "__version__", None)
 
 
 def describe_machine(device: torch.device) -> dict[str, object]:
