@@ -12,7 +12,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..storage.atomic_file import atomic_path
 from .averaging import average_decay, averaged_copy, update_average
@@ -135,7 +134,13 @@ def _is_spent(options: LoopOptions, step: int, started: float) -> bool:
 
 def _attention(device: str) -> AbstractContextManager[object]:
     """On a CPU the plain products: for 64 tokens torch's blocked kernel takes two to five times as long."""
-    return sdpa_kernel(SDPBackend.MATH) if device == "cpu" else nullcontext()
+    if device != "cpu":
+        return nullcontext()
+    try:
+        from torch.nn.attention import SDPBackend, sdpa_kernel
+    except ImportError:  # torch before 2.3 offers no choice
+        return nullcontext()
+    return sdpa_kernel(SDPBackend.MATH)
 
 
 def _progress(options: LoopOptions, step: int) -> object:
