@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "gaussians": {"cameras"},
     "losses": {"gaussians"},
     "fields": {"cameras"},
-    "toybox": {"cameras", "prompts"},
+    "toybox": {"cameras", "prompts", "rendering"},
     "toybox_training": {"toybox", "cameras", "prompts", "priors", "export"},
     "rendering": {"cameras", "gaussians", "fields"},
     "priors": {"prompts", "cameras", "toybox"},

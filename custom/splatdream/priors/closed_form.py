@@ -84,8 +84,7 @@ class ClosedFormPrior(ExactPrior):
         """The posterior given the camera, which decides the image; a view word adds nothing to it."""
         check_square(views)
         images, (signal, sigma) = noisy.images, (scale.view(-1, 1, 1, 1) for scale in (noisy.signal, noisy.sigma))
-        scene = build_scene(caption).to(images.device)
-        rgba = trace(scene, views.cameras.to(images.device).resized(self._size, self._size))
+        rgba = trace(build_scene(caption), views.cameras.resized(self._size, self._size)).to(images.device)
         image = 2 * composite(rgba, views.background.to(rgba)).movedim(-1, 1).to(images) - 1
         share = signal * self._tau**2 / (sigma.square() + (signal * self._tau).square())
         return image + share * (images - signal * image)

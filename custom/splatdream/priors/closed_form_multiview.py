@@ -128,7 +128,7 @@ class _KnownGroups:
         same_as = (distances < _SAME_POSE).int().argmax(dim=1)
         first, which = torch.unique(same_as, return_inverse=True)
         different = turned[first]
-        rgba = torch.cat([trace(build_scene(caption).to(which.device), different) for caption in captions])
+        rgba = torch.cat([trace(build_scene(caption), different) for caption in captions])
         members = which.view(num_yaws, len(cameras))
         offsets = len(different) * torch.arange(len(captions), device=which.device)
         return _KnownGroups(EmpiricalDistribution(rgba, tau), (offsets[:, None, None] + members).flatten(0, 1))

@@ -22,6 +22,7 @@ from . import (
     numba_lanes,
     numba_planes,
     numba_projection,
+    numba_solids,
     signature,
 )
 
@@ -37,6 +38,8 @@ _KERNELS = (
     numba_compositing_backward.composite_tiles_backward,
     numba_compositing_backward.sum_over_tiles,
     numba_compositing_backward.moments_to_gradients,
+    numba_solids.place_solids,
+    numba_solids.trace_bands,
 )
 _MODULES = (
     signature,
@@ -46,6 +49,7 @@ _MODULES = (
     numba_binning,
     numba_compositing,
     numba_compositing_backward,
+    numba_solids,
 )
 _SOURCES = [Path(module.__file__) for module in _MODULES]
 
@@ -90,8 +94,8 @@ def are_compiled(cache_folder: Path) -> bool:
 def prepare_kernels() -> None:
     """Has the kernels compiled in processes of their own when the cache lacks one; looks only the first time.
 
-    Two side by side, each with kernels that share no function with the other's: what one of them loads from the cache,
-    because the other has been quicker, would change the last bits.
+    Side by side, each with kernels that share no function with the others': what one of them loads from the cache,
+    because another has been quicker, would change the last bits.
 
     Kernels that were compiled in the running process differ in the last bits from the same kernels loaded from the
     cache. So the first run of all would not give the bits of every later one.
@@ -107,7 +111,7 @@ def prepare_kernels() -> None:
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = os.environ | {_IS_CHILD: "1", "PYTHONPATH": os.pathsep.join(paths)}
     processes = []
-    for compile_some in (compile_projection, compile_compositing):
+    for compile_some in (compile_projection, compile_compositing, compile_solids):
         code = f"from {__name__} import {compile_some.__name__}; {compile_some.__name__}()"
         command = [sys.executable, "-c", code]
         processes.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
@@ -160,3 +164,15 @@ def compile_compositing() -> None:
     numba_compositing_backward.sum_over_tiles(0, 0, _BY_CAMERA, _STARTS, _LISTS, _BY_CAMERA, moments, is_seen, sums)
     gradients = (_CENTERS, _CONICS, _DEPTHS, _OPACITIES, _COLORS, _floats(0, 1, 2))
     numba_compositing_backward.moments_to_gradients(0, 0, _RANKS, is_seen, sums, _CONICS, _OPACITIES, *gradients)
+
+
+def compile_solids() -> None:
+    """Compiles the kernels that trace rays to solids."""
+    gc.disable()
+    kinds, solids = np.zeros(1, np.int64), np.zeros((1, numba_solids.SOLID_SIZE))
+    c2w, Ks = np.zeros((0, 4, 4)), np.zeros((0, 3, 3))
+    placed, windows = np.zeros((0, 1, numba_solids.PLACED_SIZE)), np.zeros((0, 1, 4), np.int64)
+    numba_solids.place_solids(kinds, solids, c2w, Ks, 1, 1, placed, windows)
+    scene, light = (kinds, solids, placed, windows, Ks), (np.zeros(3), 0.5)
+    images = (_floats(0, 1, 1, 4), _floats(0, 1, 1), _floats(0, 1, 1, 3))
+    numba_solids.trace_bands(0, 0, *scene, 1, *light, *images)

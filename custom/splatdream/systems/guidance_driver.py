@@ -22,7 +22,8 @@ class GuidanceDriver(Updateable):
     """
 
     def __init__(self, weights: Mapping[str, Any], at_step: Callable[[Any], float]) -> None:
-        self._weights = weights
+        # Asking a configuration for a key that it lacks is slow, and every step asks for all.
+        self._weights = {name: weights[name] for name in weights}
         self._at_step = at_step
         self._restored: dict[str, Any] | None = None
         self.num_evaluations = 0

@@ -15,7 +15,7 @@ from .image_set import ImageSet, ImageSetRecipe, make_image_set
 from .objects import build_scene
 from .ray_tracer import AMBIENT, LIGHT_DIRECTION
 
-_FORMAT = 2
+_FORMAT = 3
 """Raise it when the ray tracer or the sampling of directions changes what a recipe gives."""
 
 
@@ -33,7 +33,7 @@ def cached_image_set(recipe: ImageSetRecipe, folder: Path | None = None) -> Imag
 def _fingerprint(recipe: ImageSetRecipe) -> str:
     """Of the recipe and of the geometry behind it, so that a changed object is traced anew.
 
-    And of torch: its versions round a few pixels differently.
+    And of torch, whose versions place the cameras a few bits apart.
     """
     told = json.dumps([_FORMAT, torch.__version__, AMBIENT, LIGHT_DIRECTION, asdict(recipe)])
     # 60 and 60.0, from a YAML or from code, are one recipe.

@@ -69,7 +69,7 @@ class ImageSetRecipe:
 
 
 def make_image_set(recipe: ImageSetRecipe) -> ImageSet:
-    """Trace the images: a second for 500 of them at 64 pixels."""
+    """Trace the images: a tenth of a second for 500 of them at 64 pixels."""
     rng = np.random.default_rng(recipe.seed)
     elevation, azimuth = sample_photo_directions(recipe, rng)
     rgba = torch.empty(recipe.num_images, recipe.size, recipe.size, 4, dtype=torch.uint8)

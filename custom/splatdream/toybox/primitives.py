@@ -13,7 +13,10 @@ Vector = tuple[float, float, float]
 Color = tuple[float, float, float]
 
 KINDS = ("ellipsoid", "box", "frustum")
-"""Unit shapes: the ball, the cube [-1, 1]^3, and the solid between two disks at z = -1 (radius 1) and z = 1."""
+"""Unit shapes: the ball, the cube [-1, 1]^3, and the solid between two disks at z = -1 (radius 1) and z = 1.
+
+In the order of `rendering/numba_solids.py`.
+"""
 
 
 @dataclass(frozen=True)

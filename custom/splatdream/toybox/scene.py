@@ -4,7 +4,8 @@ P primitives, N points. A primitive's local coordinates are those in which it is
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -39,8 +40,20 @@ class Scene:
         """The linear part; the center goes to the local origin."""
         return self.rotations.transpose(1, 2) / self.half_sizes[:, :, None]
 
-    def to(self, device: torch.device | str) -> "Scene":
-        return Scene(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
+    @cached_property
+    def table(self) -> np.ndarray:
+        """What the ray tracer reads: [P, 24] in the order of `rendering/numba_solids.py`, float64."""
+        linear = self.rotations.double().transpose(1, 2) / self.half_sizes.double()[:, :, None]
+        columns = [
+            linear.flatten(1),
+            self.centers,
+            self.tapers[:, None],
+            self.colors,
+            self.paint_colors,
+            self.paint_planes,
+            self.paint_periods[:, None],
+        ]
+        return torch.cat([column.double() for column in columns], dim=1).numpy()
 
     def contains(self, points: Float[Tensor, "N 3"]) -> Bool[Tensor, "N"]:
         """True inside or on the surface of at least one primitive."""
