@@ -22,7 +22,7 @@ from .statistics import DensificationState
 
 @dataclass
 class DensificationConfig(RefinementConfig):
-    """Thresholds of `gradient`. Under the cap the Gaussians with the largest gradients grow, as far as others make room."""
+    """Options of `gradient`. At the cap the Gaussians with the largest gradients grow, as far as others make room."""
 
     gradient_threshold: Annotated[float, OptionRange(0, remedy="the default is 0.0005")] = 0.0005
     """Mean norm of the screen-space distillation gradient above which a Gaussian grows, per NDC unit of one view. With
@@ -44,7 +44,7 @@ class DensificationConfig(RefinementConfig):
 
 @dataclass
 class AbsgradConfig(DensificationConfig):
-    """Those of `absgrad`."""
+    """Options of `absgrad`."""
 
     gradient_threshold: float = 0.002
     """As of `gradient`, for sums of absolute values: four times its default, the ratio of gsplat's advice."""

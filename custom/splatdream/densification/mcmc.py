@@ -3,7 +3,7 @@
 N Gaussians before a refinement.
 """
 
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -100,7 +100,7 @@ class MCMCRefinement:
 def _drawn(
     cloud: GaussianCloud, allowed: Bool[Tensor, "N"], count: int, generator: torch.Generator
 ) -> Int[Tensor, "count"]:
-    """Rows with a probability proportional to their opacity, with replacement; none for a count that is not positive."""
+    """Rows with a probability proportional to their opacity, with replacement; none where the count is not positive."""
     if count <= 0:
         return torch.zeros(0, dtype=torch.long, device=cloud.means.device)
     weights = (cloud.opacities * allowed).to(generator.device)

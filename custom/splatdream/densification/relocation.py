@@ -50,7 +50,7 @@ def line_integral(opacities: Float[Tensor, "N"], counts: Float[Tensor, "N"]) -> 
 
 
 def center_noise(cloud: GaussianCloud, strength: float, generator: torch.Generator) -> Float[Tensor, "N 3"]:
-    """What moves each center: the nearer to transparent and the larger a Gaussian is, the more (eq. 7 and 8).
+    """What moves each center: the nearer to transparent and the larger a Gaussian is, the more.
 
     strength * sigmoid(k (t - o)) * covariance * standard normal, with k = NOISE_STEEPNESS and t = NOISE_OPACITY.
 

@@ -35,21 +35,16 @@ class DensificationStrategy:
         Raises:
             ValueError: an option of another strategy that is not null.
         """
-        own = _option_names(self)
-        foreign = {
-            name: [strategy.name for strategy in STRATEGIES.values() if name in _option_names(strategy)]
-            for name in settings
-            if name not in own
-        }
-        for name, owners in foreign.items():
-            if owners and settings[name] is not None:
+        foreign = [name for name in settings if name not in _option_names(self) and _owners(name)]
+        for name in foreign:
+            if settings[name] is not None:
                 raise ValueError(
-                    f"system.densification.{name} is an option of {' and '.join(owners)}, not of {self.name}; "
+                    f"system.densification.{name} is an option of {' and '.join(_owners(name))}, not of {self.name}; "
                     "leave it out, or set it to null where a base gives it"
                 )
-        if not any(foreign.values()):
+        if not foreign:
             return settings
-        return {name: value for name, value in settings.items() if not foreign.get(name)}
+        return {name: value for name, value in settings.items() if name not in foreign}
 
 
 STRATEGIES: Mapping[str, DensificationStrategy] = {
@@ -81,3 +76,7 @@ def strategy_of(settings: Mapping[str, Any]) -> DensificationStrategy:
 
 def _option_names(strategy: DensificationStrategy) -> list[str]:
     return [item.name for item in fields(strategy.config_class)]
+
+
+def _owners(option: str) -> list[str]:
+    return [name for name, strategy in STRATEGIES.items() if option in _option_names(strategy)]

@@ -31,12 +31,12 @@ def scale_loss(scales: Float[Tensor, "N 3"]) -> Float[Tensor, ""]:
 
 
 def mean_opacity(opacities: Float[Tensor, "N"]) -> Float[Tensor, ""]:
-    """Mean opacity: every Gaussian fades that no picture needs (3DGS-MCMC, arXiv:2404.09591, sec. 3.3, over N)."""
+    """Mean opacity: every Gaussian fades that no picture needs (3DGS-MCMC, arXiv:2404.09591)."""
     return opacities.mean()
 
 
 def mean_scale(scales: Float[Tensor, "N 3"]) -> Float[Tensor, ""]:
-    """Mean of all scales, world units: the same for large ones (ibid.)."""
+    """Mean of all scales, world units: the same of large ones (ibid.)."""
     return scales.mean()
 
 
