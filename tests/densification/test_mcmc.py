@@ -4,11 +4,13 @@ import math
 
 import pytest
 import torch
+from splatdream.cameras.batch import orbit_cameras
 from splatdream.cameras.random_streams import generator_for
 from splatdream.densification.mcmc import MCMCConfig, MCMCRefinement
 from splatdream.gaussians.initialization import ball
 from splatdream.gaussians.optimizer_groups import make_adam
 from splatdream.gaussians.row_surgery import cloud_of
+from splatdream.rendering.reference import rasterization
 from torch import nn
 
 RATES = {"means": 1e-3, "log_scales": 1e-3, "quats": 1e-3, "opacity_logits": 1e-3, "sh0": 1e-2, "shN": 1e-3}
@@ -93,6 +95,24 @@ def test_noise_moves_transparent_centers_after_every_step_and_follows_the_learni
     assert first[0].norm() > 1e-3 > 1e3 * first[1].norm()
     assert torch.equal(first, moved(1)) and not torch.equal(first, moved(3))
     torch.testing.assert_close(moved(1, 2e4), 2 * first, rtol=1e-3, atol=1e-6)
+
+
+def test_refining_a_real_cloud_hardly_changes_its_picture():
+    def picture() -> torch.Tensor:
+        cloud = cloud_of(params).detach()
+        splats = (cloud.means, cloud.quats, cloud.scales, cloud.opacities, cloud.sh)
+        return rasterization(*splats, cameras.viewmats, cameras.Ks, 48, 48, sh_degree=0)[0]
+
+    cameras = orbit_cameras([10.0, 40.0], [20.0, 200.0], width=48, height=48)
+    cloud = ball(60, 0.4, torch.Generator().manual_seed(0), color_std=0.3)
+    cloud.opacity_logits = 3 * torch.randn(60, generator=torch.Generator().manual_seed(1))
+    params = {name: nn.Parameter(tensor) for name, tensor in cloud.tensors().items()}
+    optimizer, before = make_adam(params, RATES), picture()
+    config = MCMCConfig(**{**SETTINGS, "min_opacity": 0.02, "growth": 0.3})
+    report = MCMCRefinement(config, 0, params).refine(2, optimizer)
+    assert report["densification/num_relocated"] >= 3 and len(params["means"]) == 78
+    error = (picture() - before).square().mean()
+    assert -10 * torch.log10(error) > 30  # dB
 
 
 def test_a_cloud_without_an_opaque_gaussian_is_an_error():
