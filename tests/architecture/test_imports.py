@@ -25,7 +25,8 @@ MAY_IMPORT = {
     "rendering": {"cameras", "gaussians", "fields"},
     "priors": {"prompts", "cameras", "toybox"},
     "guidance": {"priors", "prompts", "cameras", "toybox"},
-    "densification": {"gaussians", "cameras", "rendering"},
+    # Of guidance, the ranges of options.
+    "densification": {"gaussians", "cameras", "rendering", "guidance"},
     "assets": {"cameras", "gaussians", "losses", "densification", "rendering", "meshing", "texture", "export"},
     "meshing": {"gaussians", "fields"},
     "texture": {"meshing", "cameras", "gaussians", "rendering"},

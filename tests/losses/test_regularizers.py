@@ -7,6 +7,8 @@ import torch
 from splatdream.gaussians.cloud import GaussianCloud
 from splatdream.losses.regularizers import (
     REGULARIZERS,
+    mean_opacity,
+    mean_scale,
     opacity_loss,
     position_loss,
     regularization,
@@ -30,6 +32,8 @@ def test_values_by_hand():
     cloud = two_gaussians()
     assert position_loss(cloud.means).item() == pytest.approx((5 + 1) / 2)
     assert scale_loss(cloud.scales).item() == pytest.approx(24)
+    assert mean_opacity(cloud.opacities).item() == pytest.approx(0.5)
+    assert mean_scale(cloud.scales).item() == pytest.approx(24 / 6)
     # Opacities of one half; norms of the scales 13 and 3.
     assert opacity_loss(cloud.opacities, cloud.scales).item() == pytest.approx(0.5 * (13 + 3))
 

@@ -11,8 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..densification.controller import DensificationConfig
-from ..densification.refinement import CloudRefinement
+from ..densification.strategies import strategy_of
 from ..export.model_page import PageModel
 from ..export.viewer_page import gaussian_model
 from ..gaussians.cloud import GaussianCloud
@@ -24,7 +23,7 @@ from ..gaussians.smoothing_filter import filter_scale, filtered
 from ..gaussians.spherical_harmonics import sh0_to_rgb
 from ..host import BaseGeometry, C, parse_structured, register
 from ..losses.regularizers import REGULARIZERS
-from .base import Asset, Regularizer
+from .base import Asset, Refinement, Regularizer
 
 RAW_NAMES = tuple(field.name for field in fields(GaussianCloud))
 
@@ -79,6 +78,8 @@ class GaussianGeometry(Asset):
         """Of the quaternions."""
 
     cfg: Config
+    reads_absgrad = False
+    """Whether its refinement reads the absolute screen gradient (`absgrad` of a rasterizer)."""
 
     def configure(self) -> None:
         if not 0 <= self.cfg.sh_degree <= 3:
@@ -131,8 +132,11 @@ class GaussianGeometry(Asset):
         cloud = self.cloud()
         return {name: partial(regularizer, cloud) for name, regularizer in REGULARIZERS.items()}
 
-    def refinement(self, settings: Mapping[str, Any], seed: int) -> CloudRefinement:
-        return CloudRefinement(parse_structured(DensificationConfig, settings), seed, self.params(), self.cloud)
+    def refinement(self, settings: Mapping[str, Any], seed: int) -> Refinement:
+        strategy = strategy_of(settings)
+        config = parse_structured(strategy.config_class, strategy.options(settings))
+        self.reads_absgrad = strategy.reads_absgrad
+        return strategy.refinement(config, seed, self.params(), self.cloud)
 
     def page_model(self) -> PageModel:
         return gaussian_model(self.cloud().detach().to("cpu"))

@@ -1,1 +1,1 @@
-"""More or fewer Gaussians, by the gradient of the distillation loss: statistics, criteria, operations, controller."""
+"""More or fewer Gaussians: by the gradient of the distillation loss or by their opacity (strategies.py)."""

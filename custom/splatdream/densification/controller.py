@@ -1,11 +1,11 @@
-"""When the cloud is refined, and the order in which that happens.
+"""Clone, split and prune by the gradient: which rows, and the order in which that happens.
 
 N Gaussians before a refinement, C views.
 """
 
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -13,41 +13,41 @@ from torch import Tensor, nn
 
 from ..gaussians.composition import cat, select
 from ..gaussians.row_surgery import append_rows, assign_rows, cloud_of, replace_tensor, select_rows
+from ..guidance.option_range import OptionRange
 from . import operations
 from .criteria import is_among_largest, is_large, is_large_on_screen, is_transparent, is_under_reconstructed
+from .refinement_config import RefinementConfig, check_config, is_due
 from .statistics import DensificationState
 
 
 @dataclass
-class DensificationConfig:
-    """Thresholds and times; steps are optimizer steps, counted from 1."""
+class DensificationConfig(RefinementConfig):
+    """Options of `gradient`. At the cap the Gaussians with the largest gradients grow, as far as others make room."""
 
-    refine_from: int = 300
-    """First step that may refine."""
-    refine_until: int = 15000
-    """Last step that may refine."""
-    refine_every: int = 100
-    """Steps between refinements."""
-    gradient_threshold: float = 0.0005
+    gradient_threshold: Annotated[float, OptionRange(0, remedy="the default is 0.0005")] = 0.0005
     """Mean norm of the screen-space distillation gradient above which a Gaussian grows, per NDC unit of one view. With
     the guidance gradient scaled to unit size, about one Gaussian in ten exceeds the default early in a run."""
-    split_scale: float = 0.03
+    split_scale: Annotated[float, OptionRange(0, remedy="the default is 0.03")] = 0.03
     """Longest standard deviation, world units, above which a Gaussian that grows is split, below which it is cloned."""
-    min_opacity: float = 0.005
-    """A Gaussian below it is pruned."""
     max_scale: float | None = None
     """Longest standard deviation, world units, above which a Gaussian is pruned; null never prunes by it."""
     max_screen_fraction: float | None = None
     """Radius relative to the image's longer side above which a Gaussian is pruned; null never prunes by it."""
-    opacity_reset_every: int = 0
+    opacity_reset_every: Annotated[int, OptionRange(0, remedy="0 never resets")] = 0
     """Steps between cutting all opacities to opacity_reset_to, a multiple of refine_every; 0 never does."""
     opacity_reset_to: float = 0.1
     """The opacity that none exceeds after a reset."""
-    max_num_gaussians: int = 100000
-    """Never more than these: the ones with the largest gradients grow, as far as others make room."""
-    max_displaced_share: float = 0.02
+    max_displaced_share: Annotated[float, OptionRange(0, 1, remedy="the default is 0.02")] = 0.02
     """At the cap, the Gaussians that contribute least make room, as long as together they are at most this share of
     the pictures since the last refinement."""
+
+
+@dataclass
+class AbsgradConfig(DensificationConfig):
+    """Options of `absgrad`."""
+
+    gradient_threshold: float = 0.002
+    """As of `gradient`, for sums of absolute values: four times its default, the ratio of gsplat's advice."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,7 @@ class DensificationController:
 
     def __init__(self, config: Any) -> None:
         self.config = config
-        if config.refine_every < 1:
-            raise ValueError(f"densification.refine_every must be at least 1, got {config.refine_every}")
-        if config.max_num_gaussians < 1:
-            raise ValueError(f"densification.max_num_gaussians must be at least 1, got {config.max_num_gaussians}")
+        check_config(config, DensificationConfig)
         if config.opacity_reset_every % config.refine_every:
             raise ValueError(
                 f"densification.opacity_reset_every {config.opacity_reset_every} must be a multiple of "
@@ -100,8 +97,8 @@ class DensificationController:
         return step <= self.config.refine_until
 
     def is_due(self, step: int) -> bool:
-        """True if a refinement belongs after this step (the number of optimizer steps that were made)."""
-        return self.config.refine_from <= step <= self.config.refine_until and step % self.config.refine_every == 0
+        """See `refinement_config.is_due`."""
+        return is_due(self.config, step)
 
     def refine(
         self,

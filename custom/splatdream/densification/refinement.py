@@ -1,4 +1,4 @@
-"""Densification in the course of a run: the controller, what it remembers, and the cameras since the last time."""
+"""Densification by the gradient in a run: the controller, what it remembers, and the cameras since the last time."""
 
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
@@ -12,6 +12,12 @@ from ..gaussians.cloud import GaussianCloud
 from ..rendering.contributions import contributions
 from . import statistics
 from .controller import DensificationController
+
+SCREEN_GRADIENTS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "gradient": lambda means2d: means2d.grad,
+    "absgrad": lambda means2d: means2d.absgrad,
+}
+"""By strategy: what the backward pass left of the centers in pixels, [B, N, 2]."""
 
 
 class CloudRefinement:
@@ -36,7 +42,8 @@ class CloudRefinement:
 
     def accumulate(self, step: int, rendered: Mapping[str, Tensor], batch: Mapping[str, Any]) -> None:
         width, height = int(batch["width"]), int(batch["height"])
-        statistics.accumulate(self._statistics, rendered["means2d"].grad, rendered["radii"], width, height)
+        gradient = SCREEN_GRADIENTS[self._controller.config.strategy](rendered["means2d"])
+        statistics.accumulate(self._statistics, gradient, rendered["radii"], width, height)
         if self._controller.is_collecting(step):
             self._seen_cameras.append(CameraBatch.from_batch(batch))
 

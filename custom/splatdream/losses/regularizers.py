@@ -30,6 +30,16 @@ def scale_loss(scales: Float[Tensor, "N 3"]) -> Float[Tensor, ""]:
     return scales.sum()
 
 
+def mean_opacity(opacities: Float[Tensor, "N"]) -> Float[Tensor, ""]:
+    """Mean opacity: every Gaussian fades that no picture needs (3DGS-MCMC, arXiv:2404.09591)."""
+    return opacities.mean()
+
+
+def mean_scale(scales: Float[Tensor, "N 3"]) -> Float[Tensor, ""]:
+    """Mean of all scales, world units: the same of large ones (ibid.)."""
+    return scales.mean()
+
+
 def total_variation(images: Float[Tensor, "B H W C"]) -> Float[Tensor, ""]:
     """Twice the mean square difference of vertical and of horizontal neighbors."""
     vertical = images[:, 1:] - images[:, :-1]
@@ -50,6 +60,8 @@ REGULARIZERS: dict[str, Callable[[GaussianCloud, Mapping[str, Tensor]], Tensor]]
     "position": lambda cloud, rendered: position_loss(cloud.means),
     "opacity": lambda cloud, rendered: opacity_loss(cloud.opacities, cloud.scales),
     "scales": lambda cloud, rendered: scale_loss(cloud.scales),
+    "mean_opacity": lambda cloud, rendered: mean_opacity(cloud.opacities),
+    "mean_scale": lambda cloud, rendered: mean_scale(cloud.scales),
     "tv_loss": lambda cloud, rendered: total_variation(rendered["comp_rgb"]),
     "depth_tv_loss": lambda cloud, rendered: total_variation(rendered["comp_depth"]),
 }

@@ -37,6 +37,7 @@ def render(
     active_sh_degree: int,
     backend: str = "auto",
     rasterize_mode: str = "antialiased",
+    absgrad: bool = False,
 ) -> RenderOutput:
     """Renders all cameras at once; differentiable in the cloud and the background.
 
@@ -45,6 +46,7 @@ def render(
         active_sh_degree: coefficients above this degree are ignored.
         backend: see `choose_backend`.
         rasterize_mode: "classic" or "antialiased", see `signature.Arguments`.
+        absgrad: whether backward leaves `means2d.absgrad`, the sum over pixels of the absolute gradient.
 
     Raises:
         ValueError: the degree is above what the cloud stores, or a parameter is not finite.
@@ -75,6 +77,7 @@ def render(
         render_mode="RGB+ED",
         rasterize_mode=rasterize_mode,
         eps2d=screen_variance(rasterize_mode),
+        absgrad=absgrad,
     )
     rgb, depth = images[..., :3], images[..., 3:]
     if is_per_pixel:

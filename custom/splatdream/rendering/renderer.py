@@ -33,7 +33,15 @@ class GaussianRasterizer(Renderer):
         cameras = CameraBatch.from_batch(batch)
         background = self.background(dirs=cameras.ray_directions)
         cloud, degree = self.geometry.cloud(), self.geometry.active_sh_degree
-        output = render(cloud, cameras, background, degree, self.cfg.backend, self.cfg.rasterize_mode)
+        output = render(
+            cloud,
+            cameras,
+            background,
+            degree,
+            self.cfg.backend,
+            self.cfg.rasterize_mode,
+            absgrad=self.geometry.reads_absgrad,
+        )
         return {
             "comp_rgb": output.rgb,
             "comp_rgb_bg": background,

@@ -25,7 +25,7 @@ class AssetSystem(BaseLift3DSystem):
         seed: int = 0
         """Seed of splits and crops; `${seed}` in a YAML."""
         densification: dict = field(default_factory=dict)
-        """For assets that are refined; Gaussians read `DensificationConfig`."""
+        """For assets that are refined; of Gaussians: `strategy`, one of `STRATEGIES`, and its options."""
         export_after_training: bool = False
         """Write what `--export` writes when training ends, too."""
         contact_sheet_elevations_deg: list[float] = field(default_factory=lambda: [15.0, 45.0])
