@@ -132,7 +132,7 @@ class GaussianGeometry(Asset):
         return {name: partial(regularizer, cloud) for name, regularizer in REGULARIZERS.items()}
 
     def refinement(self, settings: Mapping[str, Any], seed: int) -> CloudRefinement:
-        return CloudRefinement(parse_structured(DensificationConfig, settings), seed, self.params(), self.cloud)
+        return CloudRefinement(parse_structured(DensificationConfig, settings), seed, self.params())
 
     def page_model(self) -> PageModel:
         return gaussian_model(self.cloud().detach().to("cpu"))

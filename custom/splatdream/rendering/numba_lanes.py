@@ -45,21 +45,11 @@ def target() -> str:
 LOG2_E = math.log2(math.e)
 
 # 2^f on [-0.5, 0.5] by a polynomial of degree 5, fitted for the smallest relative error.
-_P0, _P1, _P2, _P3, _P4, _P5 = (
-    np.float32(c) for c in (1.0000001, 0.69314694, 0.2402212, 0.05550713, 0.009675541, 0.0013276472)
+EXP2_COEFFICIENTS = tuple(
+    float(np.float32(c)) for c in (1.0000001, 0.69314694, 0.2402212, 0.05550713, 0.009675541, 0.0013276472)
 )
-_ROUND = np.float32(1.5 * 2**23)  # adding it rounds a float32 to an integer, kept in the low bits
-_EXPONENT_SHIFT = np.int32(23)
-
-
-@njit(inline="always", **JIT_OPTIONS)
-def exp2(x):
-    """2^x in float32 for x in [-126, 127], relative error below 3e-7; outside, garbage that must not be used."""
-    shifted = x + _ROUND
-    f = x - (shifted - _ROUND)
-    mantissa = ((((_P5 * f + _P4) * f + _P3) * f + _P2) * f + _P1) * f + _P0
-    exponent = np.float32(shifted).view(np.int32) << _EXPONENT_SHIFT
-    return np.int32(np.float32(mantissa).view(np.int32) + exponent).view(np.float32)
+ROUNDING = 1.5 * 2**23
+"""Adding it rounds a float32 to an integer, kept in the low bits."""
 
 
 @njit(inline="always", **JIT_OPTIONS)
@@ -68,16 +58,3 @@ def aligned_floats(size):
     array = np.empty(size + LANES, np.float32)
     skip = (-array.ctypes.data % 64) // 4
     return array[skip : skip + size]
-
-
-# With reassociation, LLVM adds up lanes pairwise in registers; without, one after the other.
-@njit(**{**JIT_OPTIONS, "fastmath": {"contract", "reassoc", "nsz"}})
-def sum_lanes(lanes, stride, num_sums, first, last, sums):
-    """Fills sums[first:last, :num_sums] with the sums over LANES; a pair's begin `stride` after the last's."""
-    for pair in range(first, last):
-        for column in range(num_sums):
-            base = (pair - first) * stride + column * LANES
-            total = np.float32(0)
-            for lane in range(LANES):
-                total += lanes[base + lane]
-            sums[pair, column] = total
