@@ -145,7 +145,7 @@ def test_ranges_cover_all_tasks_once_and_raise_what_a_thread_raised():
 )
 def test_the_width_of_vectors_follows_from_the_features(features, width, monkeypatch):
     monkeypatch.setattr(numba_lanes.config, "CPU_FEATURES", features)
-    assert f"{width} vectors" in compilation.describe_processor()
+    assert f"{width} vectors, 16 lanes" in compilation.describe_processor()
 
 
 def test_whole_registers_are_used_where_the_processor_has_avx512():

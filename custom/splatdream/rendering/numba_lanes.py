@@ -1,8 +1,9 @@
 """How the CPU kernels are compiled, and the arithmetic they share.
 
-Kernels work on LANES pixels or LANES Gaussians at once: the innermost loop always runs over exactly LANES elements
-without a branch, and LLVM turns it into vector instructions of whatever width the machine has. Computed indices into
-arrays are unsigned there, because for a signed index Numba adds a test for a negative one, which would be a branch.
+Kernels work on LANES pixels or LANES Gaussians at once. Compositing has a type for that (numba_vectors.py). Elsewhere
+the innermost loop runs over exactly LANES elements without a branch, and LLVM turns it into vector instructions of
+whatever width the machine has. Computed indices into arrays are unsigned there, because for a signed index Numba adds a
+test for a negative one, which would be a branch.
 """
 
 import math
@@ -17,8 +18,8 @@ from numba.core.codegen import get_host_cpu_features
 LANES = 16
 """Elements of an innermost loop: one AVX-512 register of float32, two of AVX2."""
 
-# LLVM uses only half of the AVX-512 registers on most of Intel's processors, for fear of lower clocks. Whole ones are
-# quicker: 1.4 to 1.6 times on Cascade Lake, 1.15 to 1.33 times on Zen 4. Numba fixes what it compiles for when it meets
+# LLVM uses only half of the AVX-512 registers on most of Intel's processors, for fear of lower clocks. That is slower:
+# by 3 to 5 % on Zen 4, more where loops must become vectors (LLVM keeps the type's vectors whole). Numba fixes what it compiles for when it meets
 # the first kernel, hence here; whoever has set these himself keeps what he set.
 if config.CPU_NAME is None and config.CPU_FEATURES is None and llvm.get_host_cpu_features().get("avx512f"):
     config.CPU_NAME, config.CPU_FEATURES = llvm.get_host_cpu_name(), get_host_cpu_features() + ",-prefer-256-bit"
@@ -28,12 +29,12 @@ JIT_OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath":
 
 
 def compiled_for() -> str:
-    """The kind of processor that the kernels are compiled for, and the width of their registers."""
+    """The kind of processor that the kernels are compiled for, the width of its registers, and the lanes."""
     features = (config.CPU_FEATURES or get_host_cpu_features()).split(",")
     bits = 256 if "+avx" in features else 128
     if "+avx512f" in features and "+prefer-256-bit" not in features:
         bits = 512
-    return f"{config.CPU_NAME or llvm.get_host_cpu_name()}, {bits}-bit vectors"
+    return f"{config.CPU_NAME or llvm.get_host_cpu_name()}, {bits}-bit vectors, {LANES} lanes"
 
 
 def target() -> str:
