@@ -19,8 +19,8 @@ LANES = 16
 """Elements of an innermost loop: one AVX-512 register of float32, two of AVX2."""
 
 # LLVM uses only half of the AVX-512 registers on most of Intel's processors, for fear of lower clocks. That takes 1.03
-# to 1.05 times as long on Zen 4. Numba fixes what it compiles for when it meets the first kernel, hence here; whoever has
-# set these himself keeps what he set.
+# to 1.05 times as long on Zen 4. Numba fixes what it compiles for when it meets the first kernel, hence here; whoever
+# has set these himself keeps what he set.
 if config.CPU_NAME is None and config.CPU_FEATURES is None and llvm.get_host_cpu_features().get("avx512f"):
     config.CPU_NAME, config.CPU_FEATURES = llvm.get_host_cpu_name(), get_host_cpu_features() + ",-prefer-256-bit"
 
