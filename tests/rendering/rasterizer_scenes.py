@@ -71,6 +71,8 @@ def render_with_gradients(rasterization, arguments: dict, dtype: torch.dtype, de
     loss.backward()
     result = {"images": images, "alphas": alphas, "radii": info["radii"], "means2d": info["means2d"]}
     result["grad means2d"] = info["means2d"].grad
+    if "RGB" in arguments.get("render_mode", "RGB"):
+        result["contributions"] = info["means2d"].contributions
     if arguments.get("absgrad"):
         result["absgrad means2d"] = info["means2d"].absgrad
     for name, value in arguments.items():

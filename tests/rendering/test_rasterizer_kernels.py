@@ -9,13 +9,50 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from splatdream.rendering import compilation, numba_binning, numba_compositing, numba_lanes, numba_projection, threads
+from numba import njit
+from splatdream.rendering import (
+    compilation,
+    numba_binning,
+    numba_compositing,
+    numba_lanes,
+    numba_projection,
+    numba_vectors,
+    threads,
+)
+
+
+@njit
+def exp2_of_all(x, result):
+    for first in range(0, len(x), numba_lanes.LANES):
+        numba_vectors.store(result, np.uint64(first), numba_vectors.exp2(numba_vectors.load(x, np.uint64(first))))
+
+
+@njit
+def sums_of(x, result):
+    first, second = numba_vectors.load(x, np.uint64(0)), numba_vectors.load(x, np.uint64(numba_lanes.LANES))
+    numba_vectors.store_sums(
+        result, np.uint64(0), (first, second, first * np.float32(2), second - first, first / second)
+    )
+
+
+@njit
+def lowest_bit(word):
+    return numba_vectors.lowest_bit(word)
 
 
 def test_exp2_is_right_to_single_precision():
-    x = np.linspace(-100, 100, 20001, dtype=np.float32)
-    actual = np.array([numba_lanes.exp2(value) for value in x], dtype=np.float64)
+    x = np.linspace(-100, 100, 20000, dtype=np.float32)
+    actual = np.empty_like(x)
+    exp2_of_all(x, actual)
     assert np.abs(actual / np.exp2(x.astype(np.float64)) - 1).max() < 4e-7
+
+
+def test_sums_over_lanes_come_in_the_order_of_the_vectors():
+    x = np.random.default_rng(0).uniform(1, 2, (2, numba_lanes.LANES)).astype(np.float32)
+    sums = np.empty(16, np.float32)
+    sums_of(x.reshape(-1), sums)
+    expected = [x[0].sum(), x[1].sum(), 2 * x[0].sum(), (x[1] - x[0]).sum(), (x[0] / x[1]).sum()]
+    np.testing.assert_allclose(sums[:5], expected, rtol=1e-5)
 
 
 def test_sorting_is_by_depth_and_keeps_the_order_of_ties():
@@ -80,7 +117,7 @@ def test_the_work_of_a_gaussian_is_the_blocks_of_its_box_inside_the_image():
 def test_every_block_can_be_taken_from_a_set():
     for block in range(64):
         higher = (1 << block) | (1 << 63)
-        assert numba_compositing.lowest_block(np.uint64(higher)) == block
+        assert lowest_bit(np.uint64(higher)) == block
 
 
 def test_ranges_cover_all_tasks_once_and_raise_what_a_thread_raised():
@@ -108,7 +145,7 @@ def test_ranges_cover_all_tasks_once_and_raise_what_a_thread_raised():
 )
 def test_the_width_of_vectors_follows_from_the_features(features, width, monkeypatch):
     monkeypatch.setattr(numba_lanes.config, "CPU_FEATURES", features)
-    assert f"{width} vectors" in compilation.describe_processor()
+    assert f"{width} vectors, 16 lanes" in compilation.describe_processor()
 
 
 def test_whole_registers_are_used_where_the_processor_has_avx512():

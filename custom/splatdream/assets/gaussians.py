@@ -136,7 +136,7 @@ class GaussianGeometry(Asset):
         strategy = strategy_of(settings)
         config = parse_structured(strategy.config_class, strategy.options(settings))
         self.reads_absgrad = strategy.reads_absgrad
-        return strategy.refinement(config, seed, self.params(), self.cloud)
+        return strategy.refinement(config, seed, self.params())
 
     def page_model(self) -> PageModel:
         return gaussian_model(self.cloud().detach().to("cpu"))

@@ -93,7 +93,7 @@ class DensificationController:
             )
 
     def is_collecting(self, step: int) -> bool:
-        """True while statistics and cameras of this step can still matter to a refinement."""
+        """True while statistics of this step can still matter to a refinement."""
         return step <= self.config.refine_until
 
     def is_due(self, step: int) -> bool:

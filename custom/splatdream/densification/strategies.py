@@ -6,7 +6,6 @@ from typing import Any
 
 from torch import nn
 
-from ..gaussians.cloud import GaussianCloud
 from ..guidance.option_range import check_choice
 from .controller import AbsgradConfig, DensificationConfig
 from .mcmc import MCMCConfig, MCMCRefinement
@@ -23,8 +22,8 @@ class DensificationStrategy:
     """Where it comes from."""
     config_class: type[RefinementConfig]
     """Its options."""
-    refinement: Callable[[Any, int, MutableMapping[str, nn.Parameter], Callable[[], GaussianCloud]], Any]
-    """(options, seed, raw parameters, the Gaussians as they are rendered) -> `assets.base.Refinement`."""
+    refinement: Callable[[Any, int, MutableMapping[str, nn.Parameter]], Any]
+    """(options, seed, raw parameters) -> `assets.base.Refinement`."""
     reads_absgrad: bool = False
     """Whether it reads what a rasterizer leaves under `absgrad=True`."""
 
@@ -52,12 +51,7 @@ STRATEGIES: Mapping[str, DensificationStrategy] = {
     for strategy in (
         DensificationStrategy("gradient", "3DGS, arXiv:2308.04079", DensificationConfig, CloudRefinement),
         DensificationStrategy("absgrad", "AbsGS, arXiv:2404.10484", AbsgradConfig, CloudRefinement, reads_absgrad=True),
-        DensificationStrategy(
-            "mcmc",
-            "3DGS-MCMC, arXiv:2404.09591",
-            MCMCConfig,
-            lambda config, seed, params, cloud: MCMCRefinement(config, seed, params),
-        ),
+        DensificationStrategy("mcmc", "3DGS-MCMC, arXiv:2404.09591", MCMCConfig, MCMCRefinement),
     )
 }
 """By the name that `system.densification.strategy` takes."""

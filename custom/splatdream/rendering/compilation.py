@@ -23,6 +23,7 @@ from . import (
     numba_planes,
     numba_projection,
     numba_solids,
+    numba_vectors,
     signature,
 )
 
@@ -44,6 +45,7 @@ _KERNELS = (
 _MODULES = (
     signature,
     numba_lanes,
+    numba_vectors,
     numba_planes,
     numba_projection,
     numba_binning,
@@ -157,12 +159,12 @@ def compile_compositing() -> None:
     gc.disable()
     tiles = (_RECORDS, _STARTS, _LISTS, _BY_CAMERA, np.zeros(0, np.uint64), _floats(1, 3), True, True, True)
     images = (_floats(1, 1, 1, 4), _floats(1, 1, 1, 1))
-    numba_compositing.composite_tiles(0, 0, 1, *tiles, *images, _floats(0, 1))
-    moments, is_seen = _floats(0, numba_compositing_backward.MOMENTS), np.zeros((1, 1), np.bool_)
-    sums = _floats(1, 1, numba_compositing_backward.MOMENTS)
+    numba_compositing.composite_tiles(0, 0, 1, *tiles, *images)
+    moments, is_seen = _floats(0), np.zeros((1, 1), np.bool_)
+    sums = _floats(1, 1, numba_compositing_backward.ROW)
     numba_compositing_backward.composite_tiles_backward(0, 0, 1, *tiles, *images, *images, True, moments)
-    numba_compositing_backward.sum_over_tiles(0, 0, _BY_CAMERA, _STARTS, _LISTS, _BY_CAMERA, moments, is_seen, sums)
-    gradients = (_CENTERS, _CONICS, _DEPTHS, _OPACITIES, _COLORS, _floats(0, 1, 2))
+    numba_compositing_backward.sum_over_tiles(0, 0, _BY_CAMERA, _STARTS, _LISTS, _BY_CAMERA, moments, is_seen, moments)
+    gradients = (_CENTERS, _CONICS, _DEPTHS, _OPACITIES, _COLORS, _floats(0, 1, 2), _DEPTHS)
     numba_compositing_backward.moments_to_gradients(0, 0, _RANKS, is_seen, sums, _CONICS, _OPACITIES, *gradients)
 
 

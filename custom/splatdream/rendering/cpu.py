@@ -76,7 +76,7 @@ class _Project(torch.autograd.Function):
 
 
 class _Composite(torch.autograd.Function):
-    """Screen Gaussians -> images [C,H,W,D], alphas [C,H,W,1] and, without gradient, contributions [C,N] or [0,N].
+    """Screen Gaussians -> images [C,H,W,D], alphas [C,H,W,1].
 
     Opacities are [C,N], colors [C,N,3]; C is 1 where cameras share them.
     """
@@ -115,34 +115,29 @@ class _Composite(torch.autograd.Function):
         if backgrounds is None:
             backgrounds = means2d.new_zeros(C, 3)
         pixels = [backgrounds.detach().numpy(), *given.contents, images.numpy(), alphas.numpy()]
-        weights = np.empty((len(lists) if given.contributions else 0, 1), np.float32)
 
         def composite(first: int, last: int) -> None:
             in_tiles = (records, starts, lists, ends, block_sets)
-            numba_compositing.composite_tiles(first, last, tiles_x, *in_tiles, *pixels, weights)
+            numba_compositing.composite_tiles(first, last, tiles_x, *in_tiles, *pixels)
 
         # In blocks, of 5 ns: 17 ns to look for those of a Gaussian in a tile, 3 ns to write a pixel.
         work = int(blocks.sum()) + 4 * len(lists) + C * width * height // 2
         min_tiles = _tasks_of(_MIN_COMPOSITED, C * tiles, work)
         run_in_ranges(composite, C * tiles, min_tiles)
-        contributions = means2d.new_zeros(C if given.contributions else 0, N)
-        if given.contributions:
-            _sum_contributions(weights[:, 0], starts, lists, ends, ranks, contributions.numpy())
-        ctx.mark_non_differentiable(contributions)
         ctx.save_for_backward(means2d, conics, opacities, colors, backgrounds, images, alphas)
         ctx.lists = (records, ranks, num_drawn, starts, lists, ends, block_sets)
         ctx.contents, ctx.absgrad, ctx.tiles_x, ctx.min_tiles = given.contents, given.absgrad, tiles_x, min_tiles
-        return images, alphas, contributions
+        return images, alphas
 
     @staticmethod
-    def backward(ctx, grad_images, grad_alphas, _):
+    def backward(ctx, grad_images, grad_alphas):
         means2d, conics, opacities, colors, backgrounds, images, alphas = ctx.saved_tensors
         records, ranks, num_drawn, starts, lists, ends, block_sets = ctx.lists
         C, N, _ = means2d.shape
         tiles = len(ends) // C
         pixels = [backgrounds.detach().numpy(), *ctx.contents, images.detach().numpy(), alphas.detach().numpy()]
         gradients = [tensor.contiguous().numpy() for tensor in (grad_images, grad_alphas)]
-        moments = np.empty((len(lists), numba_compositing_backward.MOMENTS), np.float32)
+        moments = np.empty(len(lists) * numba_compositing_backward.ROW, np.float32)
 
         def composite(first: int, last: int) -> None:
             numba_compositing_backward.composite_tiles_backward(
@@ -161,18 +156,18 @@ class _Composite(torch.autograd.Function):
             )
 
         run_in_ranges(composite, C * tiles, ctx.min_tiles)
-        camera_moments = np.empty((C, N, numba_compositing_backward.MOMENTS), np.float32)
+        camera_moments = np.empty((C, N, numba_compositing_backward.ROW), np.float32)
         is_seen = np.empty((C, N), np.bool_)
 
         def sum_over_tiles(first: int, last: int) -> None:
             numba_compositing_backward.sum_over_tiles(
-                first, last, num_drawn, starts, lists, ends, moments, is_seen, camera_moments
+                first, last, num_drawn, starts, lists, ends, moments, is_seen, camera_moments.reshape(-1)
             )
 
         run_in_ranges(sum_over_tiles, C, _tasks_of(_MIN_SUMMED, C, len(lists)))
         screen = [torch.empty_like(means2d), torch.empty_like(conics), means2d.new_empty(C, N)]
         grad_opacities, grad_colors = torch.empty_like(opacities), colors.new_empty(colors.shape)
-        absgrad = means2d.new_empty(C if ctx.absgrad else 0, N, 2)
+        absgrad, contributions = means2d.new_empty(C if ctx.absgrad else 0, N, 2), means2d.new_empty(C, N)
 
         def spread(first: int, last: int) -> None:
             numba_compositing_backward.moments_to_gradients(
@@ -187,9 +182,11 @@ class _Composite(torch.autograd.Function):
                 grad_opacities.numpy(),
                 grad_colors.numpy(),
                 absgrad.numpy(),
+                contributions.numpy(),
             )
 
         run_in_ranges(spread, N, _MIN_PROJECTIONS // C)
+        means2d.contributions = contributions
         if ctx.absgrad:
             means2d.absgrad = absgrad
         grad_backgrounds = None
@@ -208,7 +205,7 @@ def rasterization(
     Returns:
         Images [C,H,W,D], alphas [C,H,W,1], and `info` with means2d [C,N,2] (it keeps its gradient), radii [C,N,2]
         (pixels, 0 where a Gaussian is not drawn), depths [C,N], conics [C,N,3], width, height, n_cameras,
-        gaussian_ids (None: results are not packed), contributions [C,N] (sum of blending weights) if asked for.
+        gaussian_ids (None: results are not packed).
 
     Raises:
         ValueError: an argument does not fit the others, or holds a NaN or an infinity; the message says where.
@@ -231,21 +228,8 @@ def rasterization(
     opacities = opacities * compensations if given.is_antialiased else opacities[None]
     on_screen = (means2d, conics, depths, opacities, colors if colors.ndim == 3 else colors[None])
     backgrounds = None if given.backgrounds is None else given.backgrounds.contiguous()
-    images, alphas, contributions = _Composite.apply(*on_screen, backgrounds, radii, given)
-    info = given.info(means2d=means2d, radii=radii, depths=depths, conics=conics)
-    return images, alphas, info | ({"contributions": contributions} if given.contributions else {})
-
-
-def _sum_contributions(
-    weights: np.ndarray, starts: np.ndarray, lists: np.ndarray, ends: np.ndarray, ranks: np.ndarray, sums: np.ndarray
-) -> None:
-    """Adds the weights [pairs] of every tile's kept Gaussians, tile after tile, to sums [C,N]."""
-    for camera, rank in enumerate(ranks):
-        tiles = slice(camera * len(ends) // len(ranks), (camera + 1) * len(ends) // len(ranks))
-        kept = np.concatenate([np.arange(first, end) for first, end in zip(starts[tiles], ends[tiles], strict=False)])
-        by_rank = np.zeros(len(rank) + 1, np.float32)  # the last one belongs to those that are not drawn: rank -1
-        np.add.at(by_rank, lists[kept], weights[kept])
-        sums[camera] = by_rank[rank]
+    images, alphas = _Composite.apply(*on_screen, backgrounds, radii, given)
+    return images, alphas, given.info(means2d=means2d, radii=radii, depths=depths, conics=conics)
 
 
 def _log2(opacities: Tensor) -> np.ndarray:

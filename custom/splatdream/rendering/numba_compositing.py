@@ -30,7 +30,7 @@ from .numba_binning import (
     TILE_HEIGHT,
     TILE_WIDTH,
 )
-from .numba_lanes import JIT_OPTIONS, LANES, aligned_floats, exp2, sum_lanes
+from .numba_lanes import JIT_OPTIONS, LANES, aligned_floats
 from .numba_planes import (
     BLOCK_HEIGHT,
     BLOCK_WIDTH,
@@ -42,10 +42,13 @@ from .numba_planes import (
     close_outside,
     write_pixels,
 )
+from .numba_vectors import at_most, exp2, is_any, load, lowest_bit, minus_absolute, select, store
 from .signature import MAX_ALPHA, MIN_TRANSMITTANCE
 
 BLOCK_LEFT = (np.arange(BLOCKS) % BLOCKS_X * BLOCK_WIDTH).astype(np.float32)
 BLOCK_TOP = (np.arange(BLOCKS) // BLOCKS_X * BLOCK_HEIGHT).astype(np.float32)
+LANE_X = (np.arange(LANES) % BLOCK_WIDTH).astype(np.float32)
+LANE_Y = (np.arange(LANES) // BLOCK_WIDTH).astype(np.float32)
 # What is kept of a tile, plane after plane: transmittance (at the end alpha), red, green, blue, depth. Unsigned, see
 # numba_lanes.
 _PLANES = 5
@@ -62,14 +65,9 @@ _LAST_COLUMN, _LAST_ROW = np.float32(TILE_WIDTH - 1), np.float32(TILE_HEIGHT - 1
 _ALL_BLOCKS = np.uint64(2**64 - 1)
 _FIRST_COLUMN_OF_BLOCKS = np.uint64(sum(1 << (BLOCKS_X * row) for row in range(BLOCKS_Y)))
 _INT_ZERO, _INT_ONE = np.int32(0), np.int32(1)
-_NEXT, _DOUBLE = np.uint64(1), np.uint64(2)
+_FIRST, _BLOCK_SIZE = np.uint64(0), np.uint64(LANES)
 _LOG_BLOCK_WIDTH, _BEFORE_BLOCK = np.int32(BLOCK_WIDTH.bit_length() - 1), np.int32(BLOCK_WIDTH - 1)
 
-# A word of which all 64 windows of 6 bits differ: multiplied by 2^k its top bits tell k.
-_DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
-_POSITION_OF_BIT = np.empty(64, np.uint8)
-for _bit in range(64):
-    _POSITION_OF_BIT[(int(_DE_BRUIJN) << _bit) % 2**64 >> 58] = _bit
 _ZERO = np.float32(0)
 _SLACK = np.float32(0.02)  # pixels; covers the rounding of the reach, pixels beyond it have alpha 0 anyway
 _MAX_ALPHA = np.float32(MAX_ALPHA)
@@ -103,33 +101,13 @@ def reached_blocks(record, left, top):
     return reached
 
 
-@njit(inline="always", **JIT_OPTIONS)
-def lowest_block(blocks):
-    """The first block of a set that is not empty."""
-    lowest = blocks & (~blocks + np.uint64(1))
-    return _POSITION_OF_BIT[(lowest * _DE_BRUIJN) >> np.uint64(58)]
-
-
 @njit(**JIT_OPTIONS)
-def open_blocks(state, largest):
-    """The set of blocks that have a pixel that goes on. largest: scratch, half a tile.
-
-    Halves the pixels until one is left of each block: long loops over all blocks, which LLVM vectorizes.
-    """
-    for pair in range(TILE_SIZE // 2):
-        k = np.uint64(pair)
-        largest[k] = max(state[_DOUBLE * k], state[_DOUBLE * k + _NEXT])
-    for pair in range(TILE_SIZE // 4):
-        k = np.uint64(pair)
-        largest[k] = max(largest[_DOUBLE * k], largest[_DOUBLE * k + _NEXT])
-    for pair in range(TILE_SIZE // 8):
-        k = np.uint64(pair)
-        largest[k] = max(largest[_DOUBLE * k], largest[_DOUBLE * k + _NEXT])
+def open_blocks(state):
+    """The set of blocks that have a pixel that goes on."""
     result = np.uint64(0)
     for block in range(BLOCKS):
         k = np.uint64(block)
-        goes_on = max(largest[_DOUBLE * k], largest[_DOUBLE * k + _NEXT]) > _ZERO
-        result |= np.uint64(goes_on) << k
+        result |= np.uint64(is_any(load(state, k * _BLOCK_SIZE) > _ZERO)) << k
     return result
 
 
@@ -170,64 +148,43 @@ def _find_blocks(records, lists, first, last, left, top, still_open, keep_at, bl
     return kept
 
 
-def _tile_compositor(sums_weights):
-    """The kernel that composites the Gaussians lists[first:last] into state, until the whole tile is opaque.
+@njit(**JIT_OPTIONS)
+def composite_tile(records, lists, first, last, left, top, block_sets, state):
+    """Composites the Gaussians lists[first:last] into state, until the whole tile is opaque.
 
-    Those that matter are kept at the front of the list, with their blocks in block_sets; it returns where they end.
-    One that sums weights also fills weights [pairs,1], the sums over pixels of their blending weights; lanes is scratch
-    of BATCH rows. Two kernels, because another use of a product changes which ones are fused, hence the last bits.
+    Those that matter are kept at the front of the list, with their blocks in block_sets; returns where they end.
     """
-
-    @njit(**JIT_OPTIONS)
-    def composite_tile(records, lists, first, last, left, top, block_sets, state, largest, weights, lanes):
-        still_open = open_blocks(state, largest)
-        end = first
-        for start in range(first, last, BATCH):
-            if sums_weights:
-                lanes[:] = _ZERO
-            kept = _find_blocks(records, lists, start, min(start + BATCH, last), left, top, still_open, end, block_sets)
-            for pair in range(end, end + kept):
-                record, blocks = records[lists[pair]], block_sets[pair]
-                center_x, center_y = record[CENTER_X] - left, record[CENTER_Y] - top
-                xx, xy, yy, log2_opacity = record[QUAD_XX], record[QUAD_XY], record[QUAD_YY], record[LOG2_OPACITY]
-                red, green, blue, depth = record[RED], record[GREEN], record[BLUE], record[DEPTH]
-                row = np.uint64((pair - end) * LANES)
-                while blocks:
-                    block = lowest_block(blocks)
-                    blocks &= blocks - np.uint64(1)
-                    base = np.uint64(block * LANES)
-                    dx0, dy0 = BLOCK_LEFT[block] - center_x, BLOCK_TOP[block] - center_y
-                    for lane in range(LANES):
-                        p = base + np.uint64(lane)
-                        dx = dx0 + np.float32(lane % BLOCK_WIDTH)
-                        dy = dy0 + np.float32(lane // BLOCK_WIDTH)
-                        log2_alpha = (xx * dx + xy * dy) * dx + (yy * dy * dy + log2_opacity)
-                        alpha = min(exp2(log2_alpha), _MAX_ALPHA)
-                        alpha = alpha if log2_alpha >= LOG2_THRESHOLD else _ZERO
-                        before = state[p]
-                        weight = before * alpha
-                        after = before - weight
-                        goes_on = after > _MIN_TRANSMITTANCE
-                        weight = weight if goes_on else _ZERO
-                        state[p] = after if goes_on else -abs(before)
-                        state[p + _RED] += weight * red
-                        state[p + _GREEN] += weight * green
-                        state[p + _BLUE] += weight * blue
-                        state[p + _DEPTH] += weight * depth
-                        if sums_weights:
-                            lanes[row + np.uint64(lane)] += weight
-            if sums_weights:
-                sum_lanes(lanes, LANES, 1, end, end + kept, weights)
-            end += kept
-            still_open = open_blocks(state, largest)
-            if not still_open:
-                break
-        return end
-
-    return composite_tile
-
-
-composite_tile, _composite_tile_with_weights = _tile_compositor(False), _tile_compositor(True)
+    lane_x, lane_y = load(LANE_X, _FIRST), load(LANE_Y, _FIRST)
+    still_open = open_blocks(state)
+    end = first
+    for start in range(first, last, BATCH):
+        kept = _find_blocks(records, lists, start, min(start + BATCH, last), left, top, still_open, end, block_sets)
+        for pair in range(end, end + kept):
+            record, blocks = records[lists[pair]], block_sets[pair]
+            lane_dx, lane_dy = lane_x - (record[CENTER_X] - left), lane_y - (record[CENTER_Y] - top)
+            xx, xy, yy, log2_opacity = record[QUAD_XX], record[QUAD_XY], record[QUAD_YY], record[LOG2_OPACITY]
+            red, green, blue, depth = record[RED], record[GREEN], record[BLUE], record[DEPTH]
+            while blocks:
+                block = lowest_bit(blocks)
+                blocks &= blocks - np.uint64(1)
+                p = block * _BLOCK_SIZE
+                dx, dy = lane_dx + BLOCK_LEFT[block], lane_dy + BLOCK_TOP[block]
+                log2_alpha = (dx * xx + dy * xy) * dx + (dy * dy * yy + log2_opacity)
+                alpha = select(log2_alpha >= LOG2_THRESHOLD, at_most(exp2(log2_alpha), _MAX_ALPHA), _ZERO)
+                before = load(state, p)
+                after = before - before * alpha
+                goes_on = after > _MIN_TRANSMITTANCE
+                weight = select(goes_on, before * alpha, _ZERO)
+                store(state, p, select(goes_on, after, minus_absolute(before)))
+                store(state, p + _RED, load(state, p + _RED) + weight * red)
+                store(state, p + _GREEN, load(state, p + _GREEN) + weight * green)
+                store(state, p + _BLUE, load(state, p + _BLUE) + weight * blue)
+                store(state, p + _DEPTH, load(state, p + _DEPTH) + weight * depth)
+        end += kept
+        still_open = open_blocks(state)
+        if not still_open:
+            break
+    return end
 
 
 @njit(**JIT_OPTIONS)
@@ -261,19 +218,16 @@ def composite_tiles(
     is_expected_depth,
     images,
     alphas,
-    weights,
 ):
-    """Composites the tiles first_task..last_task-1 of all cameras (camera-major).
+    """Fills images [C,H,W,D] and alphas [C,H,W,1] in the tiles first_task..last_task-1 of all cameras (camera-major).
 
-    Fills images [C,H,W,D], alphas [C,H,W,1] and, if it has rows, weights [pairs,1]: the sum of a Gaussian's blending
-    weights over the pixels of a tile. Of each tile's list only what matters is kept: up to ends [C * tiles],
-    with the blocks that it reaches in block_sets.
+    Of each tile's list only what matters is kept: up to ends [C * tiles], with the blocks that it
+    reaches in block_sets.
     """
     _, height, width, _ = images.shape
     flat_images, flat_alphas = images.reshape(-1), alphas.reshape(-1)
     num_channels, first_plane = 3 * has_rgb + has_depth, _RED if has_rgb else _DEPTH
-    state, largest = aligned_floats(_PLANES * PLANE_SIZE), aligned_floats(TILE_SIZE // 2)
-    lanes = aligned_floats(BATCH * LANES)
+    state = aligned_floats(_PLANES * PLANE_SIZE)
     tiles = len(ends) // len(records)
     for task in range(first_task, last_task):
         camera, tile = task // tiles, task % tiles
@@ -284,11 +238,9 @@ def composite_tiles(
         if columns < TILE_WIDTH or rows < TILE_HEIGHT:
             close_outside(columns, rows, state)
         left, top = np.float32(x0) + _HALF, np.float32(y0) + _HALF
-        arguments = (records[camera], lists, starts[task], starts[task + 1], left, top, block_sets, state, largest)
-        if len(weights) > 0:
-            ends[task] = _composite_tile_with_weights(*arguments, weights, lanes)
-        else:
-            ends[task] = composite_tile(*arguments, weights, lanes)
+        ends[task] = composite_tile(
+            records[camera], lists, starts[task], starts[task + 1], left, top, block_sets, state
+        )
         _finish_tile(backgrounds[camera], is_expected_depth, state)
         tile_pixels = ((camera * height + y0) * width + x0, width, columns, rows)
         write_pixels(state, _ALPHA, 1, flat_alphas, *tile_pixels)

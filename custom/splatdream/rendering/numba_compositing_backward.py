@@ -27,15 +27,21 @@ from .numba_binning import (
     TILE_HEIGHT,
     TILE_WIDTH,
 )
-from .numba_compositing import (
-    BATCH,
-    BLOCK_LEFT,
-    BLOCK_TOP,
-    MIN_DEPTH_DIVISOR,
-    lowest_block,
+from .numba_compositing import BLOCK_LEFT, BLOCK_TOP, LANE_X, LANE_Y, MIN_DEPTH_DIVISOR
+from .numba_lanes import JIT_OPTIONS, LANES, aligned_floats
+from .numba_planes import PLANE_SIZE, TILE_SIZE, close_outside, read_pixels
+from .numba_vectors import (
+    absolute,
+    at_most,
+    exp2,
+    lanes_of,
+    load,
+    lowest_bit,
+    minus_absolute,
+    select,
+    store,
+    store_sums,
 )
-from .numba_lanes import JIT_OPTIONS, LANES, aligned_floats, exp2, sum_lanes
-from .numba_planes import BLOCK_WIDTH, PLANE_SIZE, TILE_SIZE, close_outside, read_pixels
 from .signature import MAX_ALPHA, MIN_TRANSMITTANCE
 
 # What is kept of a tile, plane after plane: transmittance, S, the gradients of red, green, blue, depth and alpha. The
@@ -46,85 +52,72 @@ _BEHIND, _GRAD_RED, _GRAD_GREEN, _GRAD_BLUE, _GRAD_DEPTH, _GRAD_ALPHA, _RED, _GR
 )
 
 # What is summed over pixels for each Gaussian of each tile.
-MOMENTS = 12
-(SUM, SUM_X, SUM_XX, SUM_Y, SUM_XY, SUM_YY, TO_RED, TO_GREEN, TO_BLUE, TO_DEPTH, ABS_X, ABS_Y) = range(MOMENTS)
-_CURRENT = MOMENTS  # behind the sums: the product of the step at hand
-_LANES_SIZE = (MOMENTS + 1) * LANES
+(SUM, SUM_X, SUM_XX, SUM_Y, SUM_XY, SUM_YY, TO_RED, TO_GREEN, TO_BLUE, TO_DEPTH, WEIGHT, ABS_X, ABS_Y) = range(13)
+ROW = 16
+"""Length of a row of them: one cache line."""
 
+_FIRST, _BLOCK_SIZE = np.uint64(0), np.uint64(LANES)
 _HALF = np.float32(0.5)
 _ONE = np.float32(1)
 _ZERO = np.float32(0)
 _MAX_ALPHA = np.float32(MAX_ALPHA)
 _MIN_TRANSMITTANCE = np.float32(MIN_TRANSMITTANCE)
-# The conic from a record's QUAD_XX; QUAD_XY holds the mixed term twice.
-_TO_CONIC = np.float32(-2 * np.log(2))
+# The conic from a record's QUAD_XX, but for its sign; QUAD_XY holds the mixed term twice.
+_TO_CONIC = np.float32(2 * np.log(2))
 
 
 @njit(**JIT_OPTIONS)
-def composite_tile_backward(  # noqa: PLR0915
-    records, lists, block_sets, first, last, left, top, absgrad, state, lanes, moments
-):
-    """Fills moments[first:last] from state, which holds T = 1, S = its total, and the pixels' gradients."""
-    for start in range(first, last, BATCH):
-        end = min(start + BATCH, last)
-        lanes[:] = _ZERO
-        for pair in range(start, end):
-            record, blocks = records[lists[pair]], block_sets[pair]
-            row = np.uint64((pair - start) * _LANES_SIZE)
-            center_x, center_y = record[CENTER_X] - left, record[CENTER_Y] - top
-            xx, xy, yy, log2_opacity = record[QUAD_XX], record[QUAD_XY], record[QUAD_YY], record[LOG2_OPACITY]
-            red, green, blue, depth = record[RED], record[GREEN], record[BLUE], record[DEPTH]
-            while blocks:
-                block = lowest_block(blocks)
-                blocks &= blocks - np.uint64(1)
-                base = np.uint64(block * LANES)
-                dx0, dy0 = BLOCK_LEFT[block] - center_x, BLOCK_TOP[block] - center_y
-                for lane in range(LANES):
-                    p = base + np.uint64(lane)
-                    dx = dx0 + np.float32(lane % BLOCK_WIDTH)
-                    dy = dy0 + np.float32(lane // BLOCK_WIDTH)
-                    log2_alpha = (xx * dx + xy * dy) * dx + (yy * dy * dy + log2_opacity)
-                    unclamped = exp2(log2_alpha)
-                    alpha = min(unclamped, _MAX_ALPHA)
-                    alpha = alpha if log2_alpha >= LOG2_THRESHOLD else _ZERO
-                    before = state[p]
-                    weight = before * alpha
-                    after = before - weight
-                    goes_on = after > _MIN_TRANSMITTANCE
-                    weight = weight if goes_on else _ZERO
-                    alpha = alpha if goes_on else _ZERO
-                    state[p] = after if goes_on else -abs(before)
-                    to_red = weight * state[p + _GRAD_RED]
-                    to_green = weight * state[p + _GRAD_GREEN]
-                    to_blue = weight * state[p + _GRAD_BLUE]
-                    to_depth = weight * state[p + _GRAD_DEPTH]
-                    seen = to_red * red + to_green * green + to_blue * blue + to_depth * depth
-                    seen += weight * state[p + _GRAD_ALPHA]
-                    behind = state[p + _BEHIND] - seen
-                    state[p + _BEHIND] = behind
-                    v = seen - alpha * behind / (_ONE - alpha)
-                    v = v if unclamped <= _MAX_ALPHA else _ZERO
-                    vx = v * dx
-                    vy = v * dy
-                    lanes[row + np.uint64(SUM * LANES + lane)] += v
-                    lanes[row + np.uint64(SUM_X * LANES + lane)] += vx
-                    lanes[row + np.uint64(SUM_XX * LANES + lane)] += vx * dx
-                    lanes[row + np.uint64(SUM_Y * LANES + lane)] += vy
-                    lanes[row + np.uint64(SUM_XY * LANES + lane)] += vx * dy
-                    lanes[row + np.uint64(SUM_YY * LANES + lane)] += vy * dy
-                    lanes[row + np.uint64(TO_RED * LANES + lane)] += to_red
-                    lanes[row + np.uint64(TO_GREEN * LANES + lane)] += to_green
-                    lanes[row + np.uint64(TO_BLUE * LANES + lane)] += to_blue
-                    lanes[row + np.uint64(TO_DEPTH * LANES + lane)] += to_depth
-                    lanes[row + np.uint64(_CURRENT * LANES + lane)] = v
-                if absgrad:
-                    for lane in range(LANES):
-                        dx = dx0 + np.float32(lane % BLOCK_WIDTH)
-                        dy = dy0 + np.float32(lane // BLOCK_WIDTH)
-                        v = _TO_CONIC * lanes[row + np.uint64(_CURRENT * LANES + lane)]
-                        lanes[row + np.uint64(ABS_X * LANES + lane)] += abs(v * (xx * dx + _HALF * xy * dy))
-                        lanes[row + np.uint64(ABS_Y * LANES + lane)] += abs(v * (_HALF * xy * dx + yy * dy))
-        sum_lanes(lanes, _LANES_SIZE, MOMENTS if absgrad else ABS_X, start, end, moments)
+def composite_tile_backward(records, lists, block_sets, first, last, left, top, absgrad, state, moments):
+    """Fills the rows first..last-1 of moments. state holds T = 1, S = its total, and the pixels' gradients."""
+    lane_x, lane_y, nothing = load(LANE_X, _FIRST), load(LANE_Y, _FIRST), lanes_of(_ZERO)
+    for pair in range(first, last):
+        record, blocks = records[lists[pair]], block_sets[pair]
+        lane_dx, lane_dy = lane_x - (record[CENTER_X] - left), lane_y - (record[CENTER_Y] - top)
+        xx, xy, yy, log2_opacity = record[QUAD_XX], record[QUAD_XY], record[QUAD_YY], record[LOG2_OPACITY]
+        red, green, blue, depth = record[RED], record[GREEN], record[BLUE], record[DEPTH]
+        v_1 = v_x = v_xx = v_y = v_xy = v_yy = nothing
+        to_red = to_green = to_blue = to_depth = weights = abs_x = abs_y = nothing
+        while blocks:
+            block = lowest_bit(blocks)
+            blocks &= blocks - np.uint64(1)
+            p = block * _BLOCK_SIZE
+            dx, dy = lane_dx + BLOCK_LEFT[block], lane_dy + BLOCK_TOP[block]
+            log2_alpha = (dx * xx + dy * xy) * dx + (dy * dy * yy + log2_opacity)
+            unclamped = exp2(log2_alpha)
+            alpha = select(log2_alpha >= LOG2_THRESHOLD, at_most(unclamped, _MAX_ALPHA), _ZERO)
+            before = load(state, p)
+            after = before - before * alpha
+            goes_on = after > _MIN_TRANSMITTANCE
+            alpha = select(goes_on, alpha, _ZERO)
+            weight = before * alpha
+            store(state, p, select(goes_on, after, minus_absolute(before)))
+            grad_red, grad_green = load(state, p + _GRAD_RED), load(state, p + _GRAD_GREEN)
+            grad_blue, grad_depth = load(state, p + _GRAD_BLUE), load(state, p + _GRAD_DEPTH)
+            to_red += weight * grad_red
+            to_green += weight * grad_green
+            to_blue += weight * grad_blue
+            to_depth += weight * grad_depth
+            weights += weight
+            q = grad_red * red + (
+                grad_green * green + (grad_blue * blue + (grad_depth * depth + load(state, p + _GRAD_ALPHA)))
+            )
+            seen = weight * q
+            behind = load(state, p + _BEHIND) - seen
+            store(state, p + _BEHIND, behind)
+            v = seen - alpha * behind / (_ONE - alpha)
+            v = select(unclamped <= _MAX_ALPHA, v, _ZERO)
+            vx, vy = v * dx, v * dy
+            v_1 += v
+            v_x += vx
+            v_xx += vx * dx
+            v_y += vy
+            v_xy += vx * dy
+            v_yy += vy * dy
+            if absgrad:
+                abs_x += absolute(vx * xx + vy * (_HALF * xy))
+                abs_y += absolute(vx * (_HALF * xy) + vy * yy)
+        sums = (v_1, v_x, v_xx, v_y, v_xy, v_yy, to_red, to_green, to_blue, to_depth, weights, abs_x, abs_y)
+        store_sums(moments, np.uint64(pair * ROW), sums)
 
 
 @njit(**JIT_OPTIONS)
@@ -173,14 +166,13 @@ def composite_tiles_backward(
     absgrad,
     moments,
 ):
-    """Fills moments [pairs,12] of the tiles first_task..last_task-1 of all cameras, for the pairs that were kept."""
+    """Fills moments [pairs * ROW] of the tiles first_task..last_task-1 of all cameras, for the pairs that were kept."""
     _, height, width, _ = images.shape
     flat_images, flat_alphas, num_channels = images.reshape(-1), alphas.reshape(-1), 3 * has_rgb + has_depth
     first_plane, first_grad_plane = (_RED, _GRAD_RED) if has_rgb else (_DEPTH, _GRAD_DEPTH)
     flat_grad_images, flat_grad_alphas = grad_images.reshape(-1), grad_alphas.reshape(-1)
     state = aligned_floats(_PLANES * PLANE_SIZE)
     state[:] = _ZERO  # the planes of channels that the images do not have stay so
-    lanes = aligned_floats(BATCH * _LANES_SIZE)
     tiles = len(ends) // len(records)
     for task in range(first_task, last_task):
         if starts[task] == ends[task]:
@@ -201,25 +193,27 @@ def composite_tiles_backward(
             close_outside(columns, rows, state)
         left, top = np.float32(x0) + _HALF, np.float32(y0) + _HALF
         composite_tile_backward(
-            records[camera], lists, block_sets, starts[task], ends[task], left, top, absgrad, state, lanes, moments
+            records[camera], lists, block_sets, starts[task], ends[task], left, top, absgrad, state, moments
         )
 
 
 @njit(**JIT_OPTIONS)
 def sum_over_tiles(first, last, num_drawn, starts, lists, ends, moments, is_seen, camera_moments):
-    """Adds the moments of all tiles of the cameras first..last-1, tile after tile, into camera_moments [C,N,12].
+    """Adds the moments of all tiles of the cameras first..last-1, tile after tile, into camera_moments [C * N * ROW].
 
     Fills is_seen [C,N]: whether any tile kept the Gaussian. The moments of the others are left as they are.
     """
-    tiles = len(ends) // len(num_drawn)
+    tiles, num_gaussians = len(ends) // len(num_drawn), is_seen.shape[1]
     for camera in range(first, last):
         is_seen[camera, : num_drawn[camera]] = False
         for task in range(camera * tiles, (camera + 1) * tiles):
             for index in range(starts[task], ends[task]):
                 rank = lists[index]
-                total, is_begun = camera_moments[camera, rank], is_seen[camera, rank]
-                for moment in range(MOMENTS):
-                    total[moment] = (total[moment] if is_begun else _ZERO) + moments[index, moment]
+                is_begun = is_seen[camera, rank]
+                for column in range(0, ROW, LANES):
+                    total = np.uint64((camera * num_gaussians + rank) * ROW + column)
+                    of_tile = load(moments, np.uint64(index * ROW + column))
+                    store(camera_moments, total, load(camera_moments, total) + of_tile if is_begun else of_tile)
                 is_seen[camera, rank] = True
 
 
@@ -238,12 +232,13 @@ def moments_to_gradients(
     grad_opacities,
     grad_colors,
     absgrad_means2d,
+    contributions,
 ):
-    """Fills the gradients of the Gaussians first..last-1 from camera_moments [C,n,12], is_seen [C,n] and ranks [C,N].
+    """Fills the gradients of the Gaussians first..last-1 from camera_moments [C,N,ROW], is_seen [C,N] and ranks [C,N].
 
     Behind an opaque surface most are not seen: the bytes that say so stay in the cache, the moments would not.
     grad_colors is [C,N,3], or [1,N,3] where cameras share the colors; opacities and grad_opacities [C,N] or [1,N]
-    likewise; absgrad_means2d [C,N,2] may have no rows.
+    likewise; absgrad_means2d [C,N,2] may have no rows; contributions [C,N] are the sums of weights.
     """
     grad_opacities[:, first:last] = _ZERO
     grad_colors[:, first:last] = _ZERO
@@ -254,7 +249,7 @@ def moments_to_gradients(
             if rank < 0 or not is_seen[c, rank]:
                 grad_means2d[c, n, 0], grad_means2d[c, n, 1] = _ZERO, _ZERO
                 grad_conics[c, n, 0], grad_conics[c, n, 1], grad_conics[c, n, 2] = _ZERO, _ZERO, _ZERO
-                grad_depths[c, n] = _ZERO
+                grad_depths[c, n] = contributions[c, n] = _ZERO
                 if len(absgrad_means2d) > 0:
                     absgrad_means2d[c, n, 0], absgrad_means2d[c, n, 1] = _ZERO, _ZERO
                 continue
@@ -265,11 +260,11 @@ def moments_to_gradients(
             grad_conics[c, n, 0] = -_HALF * m[SUM_XX]
             grad_conics[c, n, 1] = -m[SUM_XY]
             grad_conics[c, n, 2] = -_HALF * m[SUM_YY]
-            grad_depths[c, n] = m[TO_DEPTH]
+            grad_depths[c, n], contributions[c, n] = m[TO_DEPTH], m[WEIGHT]
             # d alpha / d opacity = alpha / opacity
             grad_opacities[of_opacities, n] += m[SUM] / opacities[of_opacities, n]
             grad_colors[to_colors, n, 0] += m[TO_RED]
             grad_colors[to_colors, n, 1] += m[TO_GREEN]
             grad_colors[to_colors, n, 2] += m[TO_BLUE]
             if len(absgrad_means2d) > 0:
-                absgrad_means2d[c, n, 0], absgrad_means2d[c, n, 1] = m[ABS_X], m[ABS_Y]
+                absgrad_means2d[c, n, 0], absgrad_means2d[c, n, 1] = _TO_CONIC * m[ABS_X], _TO_CONIC * m[ABS_Y]

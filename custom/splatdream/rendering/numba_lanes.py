@@ -1,8 +1,9 @@
 """How the CPU kernels are compiled, and the arithmetic they share.
 
-Kernels work on LANES pixels or LANES Gaussians at once: the innermost loop always runs over exactly LANES elements
-without a branch, and LLVM turns it into vector instructions of whatever width the machine has. Computed indices into
-arrays are unsigned there, because for a signed index Numba adds a test for a negative one, which would be a branch.
+Kernels work on LANES pixels or LANES Gaussians at once. Compositing has a type for that (numba_vectors.py). Elsewhere
+the innermost loop runs over exactly LANES elements without a branch, and LLVM turns it into vector instructions of
+whatever width the machine has. Computed indices into arrays are unsigned there, because for a signed index Numba adds a
+test for a negative one, which would be a branch.
 """
 
 import math
@@ -17,9 +18,9 @@ from numba.core.codegen import get_host_cpu_features
 LANES = 16
 """Elements of an innermost loop: one AVX-512 register of float32, two of AVX2."""
 
-# LLVM uses only half of the AVX-512 registers on most of Intel's processors, for fear of lower clocks. Whole ones are
-# quicker: 1.4 to 1.6 times on Cascade Lake, 1.15 to 1.33 times on Zen 4. Numba fixes what it compiles for when it meets
-# the first kernel, hence here; whoever has set these himself keeps what he set.
+# LLVM uses only half of the AVX-512 registers on most of Intel's processors, for fear of lower clocks. That takes 1.03
+# to 1.05 times as long on Zen 4. Numba fixes what it compiles for when it meets the first kernel, hence here; whoever
+# has set these himself keeps what he set.
 if config.CPU_NAME is None and config.CPU_FEATURES is None and llvm.get_host_cpu_features().get("avx512f"):
     config.CPU_NAME, config.CPU_FEATURES = llvm.get_host_cpu_name(), get_host_cpu_features() + ",-prefer-256-bit"
 
@@ -28,12 +29,12 @@ JIT_OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath":
 
 
 def compiled_for() -> str:
-    """The kind of processor that the kernels are compiled for, and the width of their registers."""
+    """The kind of processor that the kernels are compiled for, the width of its registers, and the lanes."""
     features = (config.CPU_FEATURES or get_host_cpu_features()).split(",")
     bits = 256 if "+avx" in features else 128
     if "+avx512f" in features and "+prefer-256-bit" not in features:
         bits = 512
-    return f"{config.CPU_NAME or llvm.get_host_cpu_name()}, {bits}-bit vectors"
+    return f"{config.CPU_NAME or llvm.get_host_cpu_name()}, {bits}-bit vectors, {LANES} lanes"
 
 
 def target() -> str:
@@ -45,21 +46,11 @@ def target() -> str:
 LOG2_E = math.log2(math.e)
 
 # 2^f on [-0.5, 0.5] by a polynomial of degree 5, fitted for the smallest relative error.
-_P0, _P1, _P2, _P3, _P4, _P5 = (
-    np.float32(c) for c in (1.0000001, 0.69314694, 0.2402212, 0.05550713, 0.009675541, 0.0013276472)
+EXP2_COEFFICIENTS = tuple(
+    float(np.float32(c)) for c in (1.0000001, 0.69314694, 0.2402212, 0.05550713, 0.009675541, 0.0013276472)
 )
-_ROUND = np.float32(1.5 * 2**23)  # adding it rounds a float32 to an integer, kept in the low bits
-_EXPONENT_SHIFT = np.int32(23)
-
-
-@njit(inline="always", **JIT_OPTIONS)
-def exp2(x):
-    """2^x in float32 for x in [-126, 127], relative error below 3e-7; outside, garbage that must not be used."""
-    shifted = x + _ROUND
-    f = x - (shifted - _ROUND)
-    mantissa = ((((_P5 * f + _P4) * f + _P3) * f + _P2) * f + _P1) * f + _P0
-    exponent = np.float32(shifted).view(np.int32) << _EXPONENT_SHIFT
-    return np.int32(np.float32(mantissa).view(np.int32) + exponent).view(np.float32)
+ROUNDING = 1.5 * 2**23
+"""Adding it rounds a float32 to an integer, kept in the low bits."""
 
 
 @njit(inline="always", **JIT_OPTIONS)
@@ -68,16 +59,3 @@ def aligned_floats(size):
     array = np.empty(size + LANES, np.float32)
     skip = (-array.ctypes.data % 64) // 4
     return array[skip : skip + size]
-
-
-# With reassociation, LLVM adds up lanes pairwise in registers; without, one after the other.
-@njit(**{**JIT_OPTIONS, "fastmath": {"contract", "reassoc", "nsz"}})
-def sum_lanes(lanes, stride, num_sums, first, last, sums):
-    """Fills sums[first:last, :num_sums] with the sums over LANES; a pair's begin `stride` after the last's."""
-    for pair in range(first, last):
-        for column in range(num_sums):
-            base = (pair - first) * stride + column * LANES
-            total = np.float32(0)
-            for lane in range(LANES):
-                total += lanes[base + lane]
-            sums[pair, column] = total

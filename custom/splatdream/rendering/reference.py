@@ -160,8 +160,9 @@ def rasterization(
     if is_expected_depth:
         render_depth = render_depth / render_alphas.clamp(min=1e-10)
     channels = [render_rgb] * has_rgb + [render_depth] * has_depth
+    means2d.contributions = contributions
     info = given.info(means2d=means2d, radii=radii, depths=depths, conics=conics)
-    return torch.cat(channels, dim=-1), render_alphas, info | {"contributions": contributions}
+    return torch.cat(channels, dim=-1), render_alphas, info
 
 
 def _absgrad_hook(means2d: Tensor, camera: int, order: Tensor):

@@ -25,7 +25,8 @@ class RenderOutput:
     depth: Float[Tensor, "B height width 1"]
     """Expected z in the camera, world units; 0 where nothing is seen."""
     means2d: Float[Tensor, "B N 2"]
-    """Centers in pixels. In a differentiable render, `means2d.grad` holds d loss / d pixel after backward."""
+    """Centers in pixels. After the backward pass of a differentiable render `means2d.grad` holds d loss / d pixel and
+    `means2d.contributions` [B, N] the sum over pixels of each Gaussian's blending weight."""
     radii: Int[Tensor, "B N 2"]
     """Half sizes on the screen in pixels; 0 for a Gaussian that a camera does not draw."""
 

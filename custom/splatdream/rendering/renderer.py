@@ -28,7 +28,7 @@ class GaussianRasterizer(Renderer):
 
         Returns:
             comp_rgb [B, H, W, 3], comp_rgb_bg [B, H, W, 3], opacity [B, H, W, 1], comp_depth [B, H, W, 1] (world units,
-            0 where nothing is seen), means2d [B, N, 2] (pixels, keeps its gradient) and radii [B, N, 2] (pixels).
+            0 where nothing is seen), means2d [B, N, 2] (pixels, see `RenderOutput`) and radii [B, N, 2] (pixels).
         """
         cameras = CameraBatch.from_batch(batch)
         background = self.background(dirs=cameras.ray_directions)

@@ -32,7 +32,10 @@ def screen_variance(rasterize_mode: str) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Arguments:
-    """The arguments of every rasterizer: those of `gsplat.rasterization`, with its order and defaults, and one more.
+    """The arguments of every rasterizer: those of `gsplat.rasterization`, with its order and defaults.
+
+    After a backward pass `info["means2d"].contributions` [C,N] holds the sum over pixels of each Gaussian's blending
+    weight (not from gsplat where no colors are drawn).
 
     Raises:
         ValueError: they do not fit each other; the message names the argument, what it is and what it should be.
@@ -67,9 +70,6 @@ class Arguments:
     rasterize_mode: str = "classic"
     """"antialiased" keeps the light of a Gaussian that eps2d makes larger: its opacity is multiplied by the square root
     of the determinants' ratio, before eps2d over after (Mip-Splatting sec. 5.2, arXiv:2311.16493)."""
-    contributions: bool = False
-    """Whether `info["contributions"]` [C,N] holds the sum over pixels of each Gaussian's blending weight.
-    On the CPU asking for it can change the last bits of the images."""
 
     def __post_init__(self) -> None:
         N, C = len(self.means), len(self.viewmats)
