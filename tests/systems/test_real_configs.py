@@ -48,6 +48,7 @@ EVALUATIONS = {
     "nfsd": 3,
     "quickstart-mvdream": 2,
     "quickstart-sd": 2,
+    "sds-bridge": 2,
     # A guided prediction, one of the learned score, and a training step of it.
     "vsd-gaussian": 2 + 1 + 2,
 }
@@ -65,7 +66,7 @@ def models(tmp_path_factory):
 
 def test_every_method_of_the_issue_has_its_configuration():
     methods = {config["system"]["guidance"]["method"] for config in REAL.values()}
-    assert methods == {"sds", "csd", "nfsd", "ism", "sdi", "vsd", "x0_reconstruction"}
+    assert methods == {"sds", "csd", "nfsd", "ism", "sdi", "vsd", "x0_reconstruction", "asd", "sds_bridge"}
 
 
 @pytest.mark.parametrize("name", REAL)

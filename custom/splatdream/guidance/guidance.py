@@ -62,6 +62,7 @@ class Guidance(PriorGuidance):
         self._method = guidance_method(self.cfg.method)
         super().configure()
         self._method.check_prior(self._prior)
+        self.reads_source = self._method.needs_source
         steps = self.cfg.gradient_scale_steps
         self.gradient_scale = GradientScale(steps) if steps > 0 else None
         self.finite = FiniteGradients()

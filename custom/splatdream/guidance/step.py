@@ -91,4 +91,5 @@ class GuidedStep:
             prompts.perp_neg_terms(cameras).scaled(strength) if has_terms else None,
             self.settings.guidance_rescale,
             self.counter,
+            prompts.source_rows(cameras),
         )

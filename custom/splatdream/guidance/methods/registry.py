@@ -14,6 +14,8 @@ _FILES = (
     "sdi",
     "vsd",
     "x0_reconstruction",
+    "asd",
+    "sds_bridge",
 )
 """Of this folder, each ending in declarations. A new method is a file and a line here."""
 
