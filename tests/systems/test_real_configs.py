@@ -56,11 +56,12 @@ EVALUATIONS = {
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory):
-    """Tiny pipelines by the prior that reads them."""
+    """Tiny pipelines by the prior that reads them, and a tiny CLIP."""
     folder = tmp_path_factory.mktemp("tiny-models")
     return {
         "splatdream-stable-diffusion-prior": tiny_models.make_tiny_stable_diffusion(folder / "sd"),
         "splatdream-mvdream-prior": tiny_models.make_tiny_mvdream(folder / "mvdream"),
+        "clip": tiny_models.make_tiny_clip(folder / "clip"),
     }
 
 
@@ -74,6 +75,8 @@ def test_a_configuration_for_real_checkpoints_runs_with_a_tiny_one(name, models,
     monkeypatch.setenv("SPLATDREAM_CACHE", str(tmp_path / "cache"))
     model = models[REAL[name]["system"]["guidance"]["prior_type"]]
     command = ["--config", str(CONFIGS / f"{name}.yaml"), "--train", f"system.guidance.prior.model={model}", *SHORT]
+    if "reward_type" in REAL[name]["system"]["guidance"]:
+        command.append(f"system.guidance.reward.model={models['clip']}")
     assert main([*command, f"exp_root_dir={tmp_path}", "use_timestamp=false", "tag=trial"]) == 0
     trial = tmp_path / name / "trial"
     weights = torch.load(trial / "ckpts" / "last.ckpt", weights_only=True)["state_dict"]

@@ -9,13 +9,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..cameras.random_streams import generator_for
-from ..host import C, register
+from ..host import C, find, register
 from .base import PriorGuidance
 from .config_checks import check_config
 from .gradient import FiniteGradients, GradientScale, clip_gradient, distillation_loss
 from .methods.registry import guidance_method
 from .option_range import OptionRange
-from .step import ANYWHERE, StepSettings
+from .reward import STRATEGIES, RewardedDraws
+from .step import ANYWHERE, GuidedStep, StepSettings
 
 
 @register("splatdream-guidance")
@@ -53,6 +54,18 @@ class Guidance(PriorGuidance):
         """Optimizer steps that the way from top to bottom takes, `${trainer.max_steps}`; not used by uniform."""
         gradient_clip: Annotated[Any, OptionRange(0, remedy="0 is no bound")] = 0.0
         """Bound on every element of the weighted gradient (D-SDS: [0, 0.5, 2.0, 10000]); 0 is none."""
+        reward_type: str = ""
+        """Registered name of a reward that chooses among draws of the noise (RewardSDS); empty: the first is taken."""
+        reward: dict = field(default_factory=dict)
+        """Configuration of the reward."""
+        reward_draws: Annotated[Any, OptionRange(1, remedy="7 in RewardSDS's code, 1 is no choice")] = 7
+        """Draws of the noise that are rewarded in a step; a number or a schedule."""
+        reward_strategy: str = "min_max"
+        """Draws that are followed: best, softmax, or min_max, the two best and away from the two worst."""
+        reward_denoising_steps: Annotated[int, OptionRange(1, 1000, remedy="15 in RewardSDS's code")] = 15
+        """Steps of denoising, from the top of the schedule, to the images that are rewarded."""
+        reward_guidance_scale: Annotated[float, OptionRange(0, remedy="1 is no guidance")] = 7.5
+        """s of these steps."""
         gradient_scale_steps: Annotated[int, OptionRange(0, remedy="0 leaves the gradient unscaled")] = 100
         """Steps over which the size of the gradient is measured before its scale is frozen; 0 leaves it unscaled."""
 
@@ -66,6 +79,7 @@ class Guidance(PriorGuidance):
         steps = self.cfg.gradient_scale_steps
         self.gradient_scale = GradientScale(steps) if steps > 0 else None
         self.finite = FiniteGradients()
+        self._reward = find(self.cfg.reward_type)(self.cfg.reward) if self.cfg.reward_type else None
         self.learner = self._method.make_learner(self._prior, self.cfg.seed, dict(self.cfg.method_options))
         for parameter in [] if self.learner is None else self.learner.parameters():
             parameter.register_hook(self.finite)
@@ -94,6 +108,7 @@ class Guidance(PriorGuidance):
             seed=self.cfg.seed,
         )
         self._gradient_clip = now(self.cfg.gradient_clip)
+        self._num_draws = round(now(self.cfg.reward_draws))
         given = self._method.gradient_options | dict(self.cfg.method_options)
         self._options = {name: now(given[name]) for name in self._method.gradient_options}
 
@@ -138,7 +153,7 @@ class Guidance(PriorGuidance):
         supplied, losses = (
             ({}, {}) if self.learner is None else (self.learner.supplied(step), self.learner.losses(step))
         )
-        gradient = self.finite(self._method.weighted_gradient(step, self._options, supplied))
+        gradient = self.finite(self._gradient(step, supplied))
         gradient = clip_gradient(gradient, self._gradient_clip)
         scale = 1.0 if self.gradient_scale is None else self.gradient_scale.update(gradient, ~self.finite.in_step)
         first, last = step.timestep_range()
@@ -152,3 +167,20 @@ class Guidance(PriorGuidance):
             "max_step": last,
             "denoiser_evaluations": step.counter.count,
         }
+
+    def _gradient(self, step: GuidedStep, supplied: Mapping[str, object]) -> Float[Tensor, "B ..."]:
+        """w(t) times the method's gradient, for the noise of the step or for draws that a reward chooses."""
+
+        def gradient_of(step: GuidedStep) -> Tensor:
+            return self._method.weighted_gradient(step, self._options, supplied)
+
+        if self._reward is None or self._num_draws < STRATEGIES[self.cfg.reward_strategy][1]:
+            return gradient_of(step)
+        draws = RewardedDraws(
+            self._reward,
+            self._num_draws,
+            self.cfg.reward_strategy,
+            self.cfg.reward_denoising_steps,
+            self.cfg.reward_guidance_scale,
+        )
+        return draws.gradient(step, gradient_of)

@@ -9,6 +9,7 @@ REGISTERING_MODULES: tuple[str, ...] = (
     ".cameras.datamodule",
     ".export.exporter",
     ".export.mesh_exporter",
+    ".guidance.clip_reward",
     ".guidance.denoising",
     ".guidance.guidance",
     ".guidance.presets",
