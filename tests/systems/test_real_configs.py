@@ -51,6 +51,7 @@ EVALUATIONS = {
     "sds-bridge": 2,
     # A guided prediction, one of the learned score, and a training step of it.
     "vsd-gaussian": 2 + 1 + 2,
+    "vsd-particles": 2 + 1 + 2,
 }
 
 

@@ -4,6 +4,7 @@ import importlib
 import sys
 
 REGISTERING_MODULES: tuple[str, ...] = (
+    ".assets.gaussian_particles",
     ".assets.gaussians",
     ".assets.textured_mesh",
     ".cameras.datamodule",
