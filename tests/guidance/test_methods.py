@@ -345,6 +345,7 @@ def test_esd_drives_views_apart_that_vsd_leaves_alike(generator, noise):
         ("asd", {}, 3),
         ("sds_bridge", {}, 2),
         ("sds_bridge", {"bridge": 0.5}, 3),
+        ("cfd", {}, 2),
     ],
 )
 def test_cost_of_a_view(generator, latents, noise, method, options, evaluations):
@@ -355,6 +356,7 @@ def test_cost_of_a_view(generator, latents, noise, method, options, evaluations)
         "vsd": {"particles": ExactParticles(denoiser.schedule, latents)},
         "esd": {"particles": ExactParticles(denoiser.schedule, latents)},
         "asd": {"generator": generator, "first_timestep": 20},
+        "cfd": {"surface": None, "seed": 0},
     }
     METHODS[method].gradient(denoiser, latents, torch.tensor([700, 700]), noise, **options, **supplied.get(method, {}))
     if method == "sdi":

@@ -31,6 +31,7 @@ def test_all_methods_run_and_tell_their_cost(prior):
         "vsd",
         "esd",
         "x0_reconstruction",
+        "cfd",
     }
     assert evaluations["csd"] == evaluations["nfsd"] == evaluations["asd"] == evaluations["sds_bridge"] == 2
     assert evaluations["sdi"] > evaluations["ism"] > 2

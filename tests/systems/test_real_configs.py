@@ -40,6 +40,7 @@ SHORT = (
 )
 # Evaluations of the denoiser a view in each of the first two steps, by hand from the table in docs/methods.md.
 EVALUATIONS = {
+    "cfd": 2,
     "csd": (2 + 3) / 2,  # negative_weight is 1 in the first step and less in the second
     "dreamgaussian": 2,
     "gaussian-sds": 2,
@@ -68,7 +69,7 @@ def models(tmp_path_factory):
 
 def test_every_method_of_the_issue_has_its_configuration():
     methods = {config["system"]["guidance"]["method"] for config in REAL.values()}
-    assert methods == {"sds", "csd", "nfsd", "ism", "sdi", "vsd", "x0_reconstruction", "asd", "sds_bridge"}
+    assert methods == {"sds", "csd", "nfsd", "ism", "sdi", "vsd", "x0_reconstruction", "asd", "sds_bridge", "cfd"}
 
 
 @pytest.mark.parametrize("name", REAL)

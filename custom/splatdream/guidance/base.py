@@ -18,6 +18,9 @@ from .step import GuidedStep, StepSettings
 class AnyGuidance(Updateable):
     """What a system asks of a guidance besides its losses. It learns nothing and keeps nothing, unless it says so."""
 
+    reads_surface = False
+    """Whether it is called with `depth` and `opacity` of the renders, too."""
+
     def prompts(self, processor: Callable[[], object]) -> object:
         """What to call it with as `prompt_utils`: what the prompt processor of a run says."""
         return processor()

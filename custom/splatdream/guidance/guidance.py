@@ -1,7 +1,7 @@
 """The registered guidance: a method, a prior and schedules behind threestudio's guidance protocol."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 import torch
@@ -17,6 +17,7 @@ from .methods.registry import guidance_method
 from .option_range import OptionRange
 from .reward import STRATEGIES, RewardedDraws
 from .step import ANYWHERE, GuidedStep, StepSettings
+from .surface_noise import Surface
 
 
 @register("splatdream-guidance")
@@ -76,6 +77,7 @@ class Guidance(PriorGuidance):
         super().configure()
         self._method.check_prior(self._prior)
         self.reads_source = self._method.needs_source
+        self.reads_surface = self._method.keeps_noise
         steps = self.cfg.gradient_scale_steps
         self.gradient_scale = GradientScale(steps) if steps > 0 else None
         self.finite = FiniteGradients()
@@ -134,12 +136,16 @@ class Guidance(PriorGuidance):
         rgb_as_latents: bool = False,
         guidance_eval: bool = False,
         background_color: Float[Tensor, "B 3"] | None = None,
+        depth: Float[Tensor, "B H W 1"] | None = None,
+        opacity: Float[Tensor, "B H W 1"] | None = None,
         **batch: object,
     ) -> dict[str, Tensor | float]:
         """The distillation loss of rendered views, with numbers to log; see `_guided_step` for arguments.
 
         Args:
             rgb: images in [0, 1], or latents in channels-last order when `rgb_as_latents`.
+            depth: along the camera's axis, for methods that keep noise on the surface.
+            opacity: of the same pixels.
         """
         if guidance_eval:
             raise ValueError("splatdream-guidance draws no evaluation pictures; set system.freq.guidance_eval=0")
@@ -150,6 +156,8 @@ class Guidance(PriorGuidance):
             rgb = rgb.flip(2)
         latents = rgb.movedim(-1, 1) if rgb_as_latents else self._prior.encode_images(rgb)
         step = self._guided_step(latents, prompt_utils, background_color, batch, self._step, self._settings)
+        if depth is not None and opacity is not None:
+            step = replace(step, surface=Surface.seen(step.views.cameras, depth, opacity, self.cfg.seed))
         supplied, losses = (
             ({}, {}) if self.learner is None else (self.learner.supplied(step), self.learner.losses(step))
         )

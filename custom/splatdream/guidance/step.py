@@ -13,6 +13,7 @@ from ..cameras.random_streams import generator_for
 from ..priors.base import Condition, DiffusionPrior, Views
 from ..prompts.view_prompts import ViewPrompts
 from .denoiser import Denoiser, EvaluationCounter
+from .surface_noise import Surface
 from .timesteps import annealed_timestep, sample_timesteps, timestep_range
 
 ANYWHERE = "uniform"
@@ -49,6 +50,8 @@ class GuidedStep:
     number: int
     settings: StepSettings
     counter: EvaluationCounter = field(default_factory=EvaluationCounter)
+    surface: Surface | None = None
+    """What the views show of one, for methods that keep noise on it."""
     given_noise: Float[Tensor, "B ..."] | None = None
     """In place of a draw."""
 

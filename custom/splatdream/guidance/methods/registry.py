@@ -16,6 +16,7 @@ _FILES = (
     "x0_reconstruction",
     "asd",
     "sds_bridge",
+    "cfd",
 )
 """Of this folder, each ending in declarations. A new method is a file and a line here."""
 
