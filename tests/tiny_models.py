@@ -140,6 +140,9 @@ _WORDS = [
     "deformed",
     "dehydrated",
     "proportions",
+    "oversaturated",
+    "structure",
+    "malformed",
 ]
 
 

@@ -66,9 +66,10 @@ class MixturePrior(DiffusionPrior):
         return predictions
 
 
-def make_denoiser(conditional, unconditional, guidance_scale, num_views, empty=None, others=(), **kwargs):
+def make_denoiser(conditional, unconditional, guidance_scale, num_views, empty=None, others=(), source=None, **kwargs):
     """A denoiser that knows a mixture for the text, the negative prompt, the empty text (by default that), others."""
     mixtures = {"text": conditional, "negative": unconditional, "empty": empty or unconditional}
+    mixtures |= {} if source is None else {"source": source}
     mixtures |= {f"other {index}": mixture for index, mixture in enumerate(others)}
     prior = MixturePrior(mixtures)
     views = Views(orbit_cameras([0.0] * num_views, [0.0] * num_views), torch.ones(num_views, 3))
@@ -81,5 +82,6 @@ def make_denoiser(conditional, unconditional, guidance_scale, num_views, empty=N
         views,
         guidance_scale,
         empty_rows=None if empty is None else row(2),
+        source_rows=None if source is None else row(3),
         **kwargs,
     )

@@ -342,14 +342,21 @@ def test_esd_drives_views_apart_that_vsd_leaves_alike(generator, noise):
         ("sdi", {"eta": 0.0}, None),
         ("vsd", {}, 2),
         ("esd", {}, 2),
+        ("asd", {}, 3),
+        ("sds_bridge", {}, 2),
+        ("sds_bridge", {"bridge": 0.5}, 3),
+        ("cfd", {}, 2),
     ],
 )
 def test_cost_of_a_view(generator, latents, noise, method, options, evaluations):
-    denoiser = make_denoiser(image(generator), image(generator), 7.5, num_views=2, empty=image(generator))
+    known = {"empty": image(generator), "source": image(generator)}
+    denoiser = make_denoiser(image(generator), image(generator), 7.5, num_views=2, **known)
     supplied = {
         "sdi": {"generator": generator},
         "vsd": {"particles": ExactParticles(denoiser.schedule, latents)},
         "esd": {"particles": ExactParticles(denoiser.schedule, latents)},
+        "asd": {"generator": generator, "first_timestep": 20},
+        "cfd": {"surface": None, "seed": 0},
     }
     METHODS[method].gradient(denoiser, latents, torch.tensor([700, 700]), noise, **options, **supplied.get(method, {}))
     if method == "sdi":

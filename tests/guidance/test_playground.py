@@ -31,8 +31,9 @@ def test_all_methods_run_and_tell_their_cost(prior):
         "vsd",
         "esd",
         "x0_reconstruction",
+        "cfd",
     }
-    assert evaluations["csd"] == evaluations["nfsd"] == 2
+    assert evaluations["csd"] == evaluations["nfsd"] == evaluations["asd"] == evaluations["sds_bridge"] == 2
     assert evaluations["sdi"] > evaluations["ism"] > 2
     assert all(run.images.shape == (3, 4, 4, 3) and run.seconds > 0 for run in runs)
 

@@ -40,6 +40,7 @@ SHORT = (
 )
 # Evaluations of the denoiser a view in each of the first two steps, by hand from the table in docs/methods.md.
 EVALUATIONS = {
+    "cfd": 2,
     "csd": (2 + 3) / 2,  # negative_weight is 1 in the first step and less in the second
     "dreamgaussian": 2,
     "gaussian-sds": 2,
@@ -48,24 +49,27 @@ EVALUATIONS = {
     "nfsd": 3,
     "quickstart-mvdream": 2,
     "quickstart-sd": 2,
+    "sds-bridge": 2,
     # A guided prediction, one of the learned score, and a training step of it.
     "vsd-gaussian": 2 + 1 + 2,
+    "vsd-particles": 2 + 1 + 2,
 }
 
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory):
-    """Tiny pipelines by the prior that reads them."""
+    """Tiny pipelines by the prior that reads them, and a tiny CLIP."""
     folder = tmp_path_factory.mktemp("tiny-models")
     return {
         "splatdream-stable-diffusion-prior": tiny_models.make_tiny_stable_diffusion(folder / "sd"),
         "splatdream-mvdream-prior": tiny_models.make_tiny_mvdream(folder / "mvdream"),
+        "clip": tiny_models.make_tiny_clip(folder / "clip"),
     }
 
 
 def test_every_method_of_the_issue_has_its_configuration():
     methods = {config["system"]["guidance"]["method"] for config in REAL.values()}
-    assert methods == {"sds", "csd", "nfsd", "ism", "sdi", "vsd", "x0_reconstruction"}
+    assert methods == {"sds", "csd", "nfsd", "ism", "sdi", "vsd", "x0_reconstruction", "asd", "sds_bridge", "cfd"}
 
 
 @pytest.mark.parametrize("name", REAL)
@@ -73,6 +77,8 @@ def test_a_configuration_for_real_checkpoints_runs_with_a_tiny_one(name, models,
     monkeypatch.setenv("SPLATDREAM_CACHE", str(tmp_path / "cache"))
     model = models[REAL[name]["system"]["guidance"]["prior_type"]]
     command = ["--config", str(CONFIGS / f"{name}.yaml"), "--train", f"system.guidance.prior.model={model}", *SHORT]
+    if "reward_type" in REAL[name]["system"]["guidance"]:
+        command.append(f"system.guidance.reward.model={models['clip']}")
     assert main([*command, f"exp_root_dir={tmp_path}", "use_timestamp=false", "tag=trial"]) == 0
     trial = tmp_path / name / "trial"
     weights = torch.load(trial / "ckpts" / "last.ckpt", weights_only=True)["state_dict"]

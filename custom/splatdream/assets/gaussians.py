@@ -99,6 +99,10 @@ class GaussianGeometry(Asset):
         cloud = GaussianCloud(**{name: getattr(self, name) for name in RAW_NAMES})
         return filtered(cloud, self.filter_scale.expand(len(self.means))) if self._is_filtered else cloud
 
+    def clouds(self) -> list[GaussianCloud]:
+        """All clouds that are exported: this one."""
+        return [self.cloud()]
+
     def params(self) -> MutableMapping[str, nn.Parameter]:
         """A view of the raw parameters by name. Assigning to it, as row surgery does, changes this module."""
         return _ParameterView(self)

@@ -7,8 +7,10 @@ import torch
 
 from ..cameras.batch import orbit_cameras
 from ..export.contact_sheet import contact_sheet
+from ..guidance.clip_reward import ClipReward
 from ..guidance.methods.registry import METHODS, guidance_method
 from ..guidance.playground import PlaygroundRun, PlaygroundSettings, play
+from ..guidance.reward import RewardedDraws
 from ..priors.base import DiffusionPrior
 from ..priors.registered import RegisteredClosedFormPrior
 from ..priors.registered_networks import RegisteredStableDiffusionPrior
@@ -45,12 +47,17 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
         "--model", default="", metavar="NAME", help="Stable Diffusion by name or folder: toybox-sd, ..."
     )
     parser.add_argument("--guidance-scale", type=float, default=1.0, help="1 is no guidance (default: 1)")
+    parser.add_argument(
+        "--clip-reward", default="", metavar="NAME", help="CLIP by folder or hub id, to choose among draws (RewardSDS)"
+    )
     parser.add_argument("--output", default="playground.png", metavar="PNG", help="default: playground.png")
 
 
 def run(args: argparse.Namespace) -> int:
     methods = args.methods or list(METHODS)
-    playground(args.prompt, methods, args.steps, args.seed, args.output, args.model, args.guidance_scale)
+    playground(
+        args.prompt, methods, args.steps, args.seed, args.output, args.model, args.guidance_scale, args.clip_reward
+    )
     return 0
 
 
@@ -62,12 +69,14 @@ def playground(
     output: str,
     model: str = "",
     guidance_scale: float = 1.0,
+    clip_reward: str = "",
 ) -> None:
     """Writes a picture with a row a method, and prints what each cost.
 
     Args:
         model: Stable Diffusion by folder or name; empty for the exact denoiser of toybox images.
         guidance_scale: s, 1 being no guidance.
+        clip_reward: CLIP by folder or hub id, which chooses among 7 draws of the noise; empty for none.
 
     Raises:
         ValueError: an unknown method, a prompt that the toybox does not know, or no step at all.
@@ -89,6 +98,7 @@ def playground(
         methods,
         PlaygroundSettings(num_steps=num_steps, guidance_scale=guidance_scale, seed=seed),
         report=_print_cost,
+        rewarded=RewardedDraws(ClipReward({"model": clip_reward}), num_draws=7) if clip_reward else None,
     )
     images = torch.stack([run.images for run in runs])
     title = f"{prompt}, {num_steps} steps" + (f", guidance scale {guidance_scale:g}" if guidance_scale != 1 else "")

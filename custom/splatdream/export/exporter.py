@@ -29,7 +29,7 @@ _FILES: dict[str, tuple[str, Callable[..., object]]] = {
 
 @register("splatdream-exporter")
 class GaussianExporter(Exporter):
-    """The geometry's cloud in each format."""
+    """The geometry's cloud in each format; of several clouds, all but the first under names of their own."""
 
     @dataclass
     class Config(Exporter.Config):
@@ -51,8 +51,8 @@ class GaussianExporter(Exporter):
         check_formats("formats", self.cfg.formats, _FILES)
 
     def __call__(self) -> list[ExporterOutput]:
-        """One output for each format, in the order of the configuration."""
-        cloud = self.geometry.cloud().detach().to("cpu")
+        """One output for each format and cloud, in the order of the configuration."""
+        clouds = [cloud.detach().to("cpu") for cloud in self.geometry.clouds()]
         camera = ViewerCamera(
             elevation_deg=self.cfg.camera_elevation_deg,
             distance=self.cfg.camera_distance,
@@ -62,5 +62,7 @@ class GaussianExporter(Exporter):
         for name in self.cfg.formats:
             file_name, write = _FILES[name]
             page = {"title": self.cfg.title, "camera": camera} if name == "html" else {}
-            outputs.append(written_by(file_name, partial(write, cloud=cloud, **page)))
+            for number, cloud in enumerate(clouds):
+                name_of_its_own = f"particle-{number}-{file_name}" if number else file_name
+                outputs.append(written_by(name_of_its_own, partial(write, cloud=cloud, **page)))
         return outputs

@@ -18,6 +18,9 @@ from .step import GuidedStep, StepSettings
 class AnyGuidance(Updateable):
     """What a system asks of a guidance besides its losses. It learns nothing and keeps nothing, unless it says so."""
 
+    reads_surface = False
+    """Whether it is called with `depth` and `opacity` of the renders, too."""
+
     def prompts(self, processor: Callable[[], object]) -> object:
         """What to call it with as `prompt_utils`: what the prompt processor of a run says."""
         return processor()
@@ -56,6 +59,9 @@ class PriorGuidance(AnyGuidance, BaseObject):
 
     cfg: Config
 
+    reads_source = False
+    """Whether it moves away from source texts."""
+
     def configure(self) -> None:
         """Refuses what is beyond its range, then builds the prior."""
         self._check()
@@ -67,9 +73,21 @@ class PriorGuidance(AnyGuidance, BaseObject):
         """See `AnyGuidance`; what threestudio's processors know is carried over, as far as it is read here.
 
         Raises:
-            ValueError: the processor asks for Perp-Neg, which is a setting of the guidance here.
+            ValueError: the processor asks for Perp-Neg, which is a setting of the guidance here; a source text is
+                missing, or without effect.
         """
-        return self._view_prompts(processor(), getattr(getattr(processor, "cfg", None), "negative_prompt", ""))
+        prompts = self._view_prompts(processor(), getattr(getattr(processor, "cfg", None), "negative_prompt", ""))
+        if self.reads_source and not prompts.source_modifier:
+            raise ValueError(
+                "guidance.method sds_bridge moves away from a source text, and there is none; set "
+                "prompt_processor.source_modifier, e.g. 'oversaturated, smooth, blurry, noisy'"
+            )
+        if prompts.source_modifier and not self.reads_source:
+            raise ValueError(
+                f"prompt_processor.source_modifier {prompts.source_modifier!r} has no effect on this guidance; "
+                "leave it out, or set guidance.method: sds_bridge"
+            )
+        return prompts
 
     def _view_prompts(self, prompt_utils: object, negative_prompt: str = "") -> ViewPrompts:
         if isinstance(prompt_utils, ViewPrompts):

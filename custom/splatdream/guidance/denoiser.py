@@ -26,6 +26,8 @@ class Text(Enum):
     """The negative prompt: what classifier-free guidance moves away from (the empty text, unless one is given)."""
     EMPTY = auto()
     """The empty text, whatever the negative prompt."""
+    SOURCE = auto()
+    """What the render of a view looks like now (`ViewPrompts.source_modifier`); the negative prompt, if it has none."""
 
 
 @dataclass
@@ -50,6 +52,7 @@ class Denoiser:
         perp_neg: PerpNegTerms | None = None,
         guidance_rescale: float = 0.0,
         counter: EvaluationCounter | None = None,
+        source_rows: Int[Tensor, "B"] | None = None,
     ) -> None:
         """
         Args:
@@ -58,6 +61,7 @@ class Denoiser:
             perp_neg: replaces `rows` by terms that are mixed or pushed away from.
             guidance_rescale: how much of the spread of the guided prediction is taken back; see `rescale`.
             counter: adds up evaluations; one of its own, if None.
+            source_rows: of the source texts; `negative_rows`, if None.
         """
         self.schedule = prior.schedule
         self.views_per_group = prior.views_per_group
@@ -68,6 +72,7 @@ class Denoiser:
         self._rows = rows
         self._negative_rows = negative_rows
         self._empty_rows = negative_rows if empty_rows is None else empty_rows
+        self._source_rows = negative_rows if source_rows is None else source_rows
         self._views = views
         self._perp_neg = perp_neg
         self._guidance_rescale = guidance_rescale
@@ -85,6 +90,7 @@ class Denoiser:
             None if self._perp_neg is None else self._perp_neg[chosen],
             self._guidance_rescale,
             self.counter,
+            self._source_rows[chosen],
         )
 
     def predict(
@@ -136,6 +142,8 @@ class Denoiser:
             return [self._negative_rows]
         if text is Text.EMPTY:
             return [self._empty_rows]
+        if text is Text.SOURCE:
+            return [self._source_rows]
         if self._perp_neg is None:
             return [self._rows]
         return [self._negative_rows, *self._perp_neg.rows[self._used_terms()]]

@@ -1,7 +1,7 @@
 """The registered guidance: a method, a prior and schedules behind threestudio's guidance protocol."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 import torch
@@ -9,13 +9,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..cameras.random_streams import generator_for
-from ..host import C, register
+from ..host import C, find, register
 from .base import PriorGuidance
 from .config_checks import check_config
 from .gradient import FiniteGradients, GradientScale, clip_gradient, distillation_loss
 from .methods.registry import guidance_method
 from .option_range import OptionRange
-from .step import ANYWHERE, StepSettings
+from .reward import STRATEGIES, RewardedDraws
+from .step import ANYWHERE, GuidedStep, StepSettings
+from .surface_noise import Surface
 
 
 @register("splatdream-guidance")
@@ -53,6 +55,18 @@ class Guidance(PriorGuidance):
         """Optimizer steps that the way from top to bottom takes, `${trainer.max_steps}`; not used by uniform."""
         gradient_clip: Annotated[Any, OptionRange(0, remedy="0 is no bound")] = 0.0
         """Bound on every element of the weighted gradient (D-SDS: [0, 0.5, 2.0, 10000]); 0 is none."""
+        reward_type: str = ""
+        """Registered name of a reward that chooses among draws of the noise (RewardSDS); empty: the first is taken."""
+        reward: dict = field(default_factory=dict)
+        """Configuration of the reward."""
+        reward_draws: Annotated[Any, OptionRange(1, remedy="7 in RewardSDS's code, 1 is no choice")] = 7
+        """Draws of the noise that are rewarded in a step; a number or a schedule."""
+        reward_strategy: str = "min_max"
+        """Draws that are followed: best, softmax, or min_max, the two best and away from the two worst."""
+        reward_denoising_steps: Annotated[int, OptionRange(1, 1000, remedy="15 in RewardSDS's code")] = 15
+        """Steps of denoising, from the top of the schedule, to the images that are rewarded."""
+        reward_guidance_scale: Annotated[float, OptionRange(0, remedy="1 is no guidance")] = 7.5
+        """s of these steps."""
         gradient_scale_steps: Annotated[int, OptionRange(0, remedy="0 leaves the gradient unscaled")] = 100
         """Steps over which the size of the gradient is measured before its scale is frozen; 0 leaves it unscaled."""
 
@@ -62,9 +76,12 @@ class Guidance(PriorGuidance):
         self._method = guidance_method(self.cfg.method)
         super().configure()
         self._method.check_prior(self._prior)
+        self.reads_source = self._method.needs_source
+        self.reads_surface = self._method.keeps_noise
         steps = self.cfg.gradient_scale_steps
         self.gradient_scale = GradientScale(steps) if steps > 0 else None
         self.finite = FiniteGradients()
+        self._reward = find(self.cfg.reward_type)(self.cfg.reward) if self.cfg.reward_type else None
         self.learner = self._method.make_learner(self._prior, self.cfg.seed, dict(self.cfg.method_options))
         for parameter in [] if self.learner is None else self.learner.parameters():
             parameter.register_hook(self.finite)
@@ -93,6 +110,7 @@ class Guidance(PriorGuidance):
             seed=self.cfg.seed,
         )
         self._gradient_clip = now(self.cfg.gradient_clip)
+        self._num_draws = round(now(self.cfg.reward_draws))
         given = self._method.gradient_options | dict(self.cfg.method_options)
         self._options = {name: now(given[name]) for name in self._method.gradient_options}
 
@@ -118,12 +136,16 @@ class Guidance(PriorGuidance):
         rgb_as_latents: bool = False,
         guidance_eval: bool = False,
         background_color: Float[Tensor, "B 3"] | None = None,
+        depth: Float[Tensor, "B H W 1"] | None = None,
+        opacity: Float[Tensor, "B H W 1"] | None = None,
         **batch: object,
     ) -> dict[str, Tensor | float]:
         """The distillation loss of rendered views, with numbers to log; see `_guided_step` for arguments.
 
         Args:
             rgb: images in [0, 1], or latents in channels-last order when `rgb_as_latents`.
+            depth: along the camera's axis, for methods that keep noise on the surface.
+            opacity: of the same pixels.
         """
         if guidance_eval:
             raise ValueError("splatdream-guidance draws no evaluation pictures; set system.freq.guidance_eval=0")
@@ -134,10 +156,12 @@ class Guidance(PriorGuidance):
             rgb = rgb.flip(2)
         latents = rgb.movedim(-1, 1) if rgb_as_latents else self._prior.encode_images(rgb)
         step = self._guided_step(latents, prompt_utils, background_color, batch, self._step, self._settings)
+        if depth is not None and opacity is not None:
+            step = replace(step, surface=Surface.seen(step.views.cameras, depth, opacity, self.cfg.seed))
         supplied, losses = (
             ({}, {}) if self.learner is None else (self.learner.supplied(step), self.learner.losses(step))
         )
-        gradient = self.finite(self._method.weighted_gradient(step, self._options, supplied))
+        gradient = self.finite(self._gradient(step, supplied))
         gradient = clip_gradient(gradient, self._gradient_clip)
         scale = 1.0 if self.gradient_scale is None else self.gradient_scale.update(gradient, ~self.finite.in_step)
         first, last = step.timestep_range()
@@ -151,3 +175,20 @@ class Guidance(PriorGuidance):
             "max_step": last,
             "denoiser_evaluations": step.counter.count,
         }
+
+    def _gradient(self, step: GuidedStep, supplied: Mapping[str, object]) -> Float[Tensor, "B ..."]:
+        """w(t) times the method's gradient, for the noise of the step or for draws that a reward chooses."""
+
+        def gradient_of(step: GuidedStep) -> Tensor:
+            return self._method.weighted_gradient(step, self._options, supplied)
+
+        if self._reward is None or self._num_draws < STRATEGIES[self.cfg.reward_strategy][1]:
+            return gradient_of(step)
+        draws = RewardedDraws(
+            self._reward,
+            self._num_draws,
+            self.cfg.reward_strategy,
+            self.cfg.reward_denoising_steps,
+            self.cfg.reward_guidance_scale,
+        )
+        return draws.gradient(step, gradient_of)

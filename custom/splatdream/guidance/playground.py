@@ -6,6 +6,7 @@ N images, one a camera, are optimized by Adam as the renders of a run would be, 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -17,6 +18,7 @@ from ..priors.base import DiffusionPrior, Views
 from ..prompts.view_prompts import ViewPrompts
 from .denoiser import EvaluationCounter
 from .methods.registry import METHODS, guidance_method
+from .reward import RewardedDraws
 from .step import GuidedStep, StepSettings
 
 
@@ -53,6 +55,7 @@ def play(
     method_options: Mapping[str, Mapping[str, float]] | None = None,
     report: Callable[[PlaygroundRun], None] | None = None,
     device: torch.device | str = "cpu",
+    rewarded: RewardedDraws | None = None,
 ) -> list[PlaygroundRun]:
     """Every method on the same start, the same noise and the same timesteps.
 
@@ -62,12 +65,13 @@ def play(
         method_options: options of a method, by its name.
         report: called after each method.
         device: where the images are; network priors follow them.
+        rewarded: how draws of the noise are chosen by a reward; None takes the first.
     """
     runs = []
     for method in methods:
         options = dict((method_options or {}).get(method, {}))
         guidance_method(method).check_options(options)
-        runs.append(_run(prior, prompts, cameras, method, settings, options, device))
+        runs.append(_run(prior, prompts, cameras, method, settings, options, device, rewarded))
         if report is not None:
             report(runs[-1])
     return runs
@@ -81,6 +85,7 @@ def _run(
     settings: PlaygroundSettings,
     options: Mapping[str, float],
     device: torch.device | str,
+    rewarded: RewardedDraws | None,
 ) -> PlaygroundRun:
     started = time.perf_counter()
     declared, counter = guidance_method(method), EvaluationCounter()
@@ -98,7 +103,8 @@ def _run(
         if learner is not None:
             supplied = learner.supplied(step)
             sum(learner.losses(step).values()).backward()
-        latents.grad = declared.weighted_gradient(step, options, supplied)
+        gradient_of = partial(declared.weighted_gradient, options=options, supplied=supplied)
+        latents.grad = gradient_of(step) if rewarded is None else rewarded.gradient(step, gradient_of)
         optimizer.step()
     return PlaygroundRun(
         method=method,

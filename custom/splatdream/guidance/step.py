@@ -3,7 +3,7 @@
 B views.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -13,6 +13,7 @@ from ..cameras.random_streams import generator_for
 from ..priors.base import Condition, DiffusionPrior, Views
 from ..prompts.view_prompts import ViewPrompts
 from .denoiser import Denoiser, EvaluationCounter
+from .surface_noise import Surface
 from .timesteps import annealed_timestep, sample_timesteps, timestep_range
 
 ANYWHERE = "uniform"
@@ -49,13 +50,29 @@ class GuidedStep:
     number: int
     settings: StepSettings
     counter: EvaluationCounter = field(default_factory=EvaluationCounter)
+    surface: Surface | None = None
+    """What the views show of one, for methods that keep noise on it."""
+    given_noise: Float[Tensor, "B ..."] | None = None
+    """In place of a draw."""
 
     def generator(self, stream: str) -> torch.Generator:
         """A fresh one for this step's draws of that name."""
         return generator_for(self.settings.seed, stream, self.number)
 
-    def noise(self) -> Float[Tensor, "B ..."]:
-        return torch.randn(self.latents.shape, generator=self.generator("noise")).to(self.latents)
+    def noise(self, draw: int = 0) -> Float[Tensor, "B ..."]:
+        """What is added to the latents.
+
+        Args:
+            draw: which of several, for those who choose among them.
+        """
+        if self.given_noise is not None:
+            return self.given_noise
+        stream = f"noise {draw}" if draw else "noise"
+        return torch.randn(self.latents.shape, generator=self.generator(stream)).to(self.latents)
+
+    def with_noise(self, noise: Float[Tensor, "B ..."]) -> "GuidedStep":
+        """The same step, with this noise."""
+        return replace(self, given_noise=noise)
 
     def timestep_range(self) -> tuple[int, int]:
         """The first and the last timestep that may be drawn."""
@@ -91,4 +108,5 @@ class GuidedStep:
             prompts.perp_neg_terms(cameras).scaled(strength) if has_terms else None,
             self.settings.guidance_rescale,
             self.counter,
+            prompts.source_rows(cameras),
         )

@@ -20,6 +20,8 @@ class PromptProcessor(BaseObject):
         """What to make; `lib:keywords` looks it up in the prompt library."""
         negative_prompt: str = ""
         """What classifier-free guidance moves away from; empty means unconditional."""
+        source_modifier: str = ""
+        """Words for what distillation gets wrong, appended to the texts that sds_bridge moves away from."""
         prompt_front: str | None = None
         """Replaces the worded front text."""
         prompt_side: str | None = None
@@ -71,6 +73,7 @@ class PromptProcessor(BaseObject):
             thresholds=ViewThresholds(
                 self.cfg.front_threshold_deg, self.cfg.back_threshold_deg, self.cfg.overhead_threshold_deg
             ),
+            source_modifier=self.cfg.source_modifier.strip(" ,"),
         )
 
     def __call__(self) -> ViewPrompts:

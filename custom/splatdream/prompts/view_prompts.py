@@ -28,11 +28,16 @@ class ViewPrompts:
     """False: every camera gets `prompt` as it is."""
     thresholds: ViewThresholds = field(default_factory=ViewThresholds)
     decays: PerpNegDecays = field(default_factory=PerpNegDecays)
+    source_modifier: str = ""
+    """What a render looks like where distillation goes wrong; with it each text of the object becomes a source text."""
 
     @property
     def texts(self) -> list[str]:
-        """Every text of the run, in the order in which `rows` counts: the directions, no direction, negative, empty."""
-        return [*(self.view_texts[direction] for direction in ViewDirection), self.prompt, self.negative_prompt, ""]
+        """Every text of the run, in the order in which `rows` counts: the directions, no direction, negative, empty,
+        and, with a source modifier, directions and no direction once more with it."""
+        of_object = [*(self.view_texts[direction] for direction in ViewDirection), self.prompt]
+        sources = [f"{text}, {self.source_modifier}" for text in of_object] if self.source_modifier else []
+        return [*of_object, self.negative_prompt, "", *sources]
 
     def with_suffix(self, suffix: str) -> "ViewPrompts":
         """The same with every text that describes the object ending in `suffix`; negative and empty texts stay."""
@@ -59,6 +64,12 @@ class ViewPrompts:
             return self.negative_rows(cameras)
         return torch.full((len(cameras),), len(ViewDirection) + 2, dtype=torch.long)
 
+    def source_rows(self, cameras: CameraBatch) -> Int[Tensor, "B"]:
+        """For every camera the row of its source text; without a source modifier that of the negative prompt."""
+        if not self.source_modifier:
+            return self.negative_rows(cameras)
+        return self.rows(cameras) + len(ViewDirection) + 3
+
     def perp_neg_terms(self, cameras: CameraBatch) -> PerpNegTerms:
         """For every camera the rows of `texts` that Perp-Neg mixes and those that it pushes away from.
 
@@ -81,6 +92,7 @@ def make_view_prompts(
     style: str = "suffix",
     is_view_dependent: bool = True,
     thresholds: ViewThresholds = ViewThresholds(),  # noqa: B008 - frozen
+    source_modifier: str = "",
 ) -> ViewPrompts:
     """View-dependent texts of a prompt.
 
@@ -88,6 +100,7 @@ def make_view_prompts(
         manual_texts: texts written by hand for some directions; they replace the worded ones.
         debiased_prompts: what is worded in place of the prompt, by direction; see `debias_prompt`.
         style: see `describe_view`.
+        source_modifier: see `ViewPrompts`.
     """
     if not prompt.strip():
         raise ValueError("the prompt is empty; set system.prompt_processor.prompt, e.g. 'an orange cat'")
@@ -99,6 +112,7 @@ def make_view_prompts(
         view_texts=worded | dict(manual_texts or {}),
         is_view_dependent=is_view_dependent,
         thresholds=thresholds,
+        source_modifier=source_modifier,
     )
 
 

@@ -4,11 +4,13 @@ import importlib
 import sys
 
 REGISTERING_MODULES: tuple[str, ...] = (
+    ".assets.gaussian_particles",
     ".assets.gaussians",
     ".assets.textured_mesh",
     ".cameras.datamodule",
     ".export.exporter",
     ".export.mesh_exporter",
+    ".guidance.clip_reward",
     ".guidance.denoising",
     ".guidance.guidance",
     ".guidance.presets",

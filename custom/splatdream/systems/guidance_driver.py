@@ -58,12 +58,16 @@ class GuidanceDriver(Updateable):
 
     def ask(self, rendered: Mapping[str, Tensor], batch: Mapping[str, Any]) -> dict[str, Any]:
         """What the guidance says of rendered views: `loss_*`, and numbers to log."""
+        surface = {}
+        if self.guidance.reads_surface:
+            surface = {"depth": rendered["comp_depth"], "opacity": rendered["opacity"]}
         guided = self.guidance(
             rendered["comp_rgb"],
             self._prompts,
             # Backgrounds that are one color a view, as the priors want to know them, are their own mean.
             background_color=rendered["comp_rgb_bg"].detach().mean(dim=(1, 2)),
             **batch,
+            **surface,
             rgb_as_latents=False,
         )
         self.num_evaluations += int(guided.get("denoiser_evaluations", 0))

@@ -19,7 +19,8 @@ class GuidanceMethod:
     """A guidance method.
 
     Options are the keyword arguments with a default of `gradient` and of the learner. Keyword arguments without one are
-    supplied: `generator`, for further draws of the step, and what the learner supplies.
+    supplied: `generator`, for further draws of the step, `first_timestep`, the lowest that it may draw, `seed`, the
+    run's, `surface`, what the views show of one, and what the learner supplies.
     """
 
     name: str
@@ -37,6 +38,10 @@ class GuidanceMethod:
     """What is learned beside it."""
     stand_in: Callable[[GuidedStep], Mapping[str, object]] | None = None
     """What would be learned, known exactly where a step sees all there is: the playground needs no learner then."""
+    needs_source: bool = False
+    """Whether it moves away from source texts (`ViewPrompts.source_modifier`)."""
+    keeps_noise: bool = False
+    """Whether it has noise of its own that stays with the surface, in place of a draw a step."""
     noise_processes: tuple[str, ...] = ()
     """Kinds of noise process (`kind` of the prior's schedule) that it has a meaning on; empty for all."""
 
@@ -103,8 +108,13 @@ class GuidanceMethod:
             options: of the gradient; what is left out takes its default.
             supplied: what the learner, or its stand-in, supplies.
         """
-        if "generator" in _keywords(self.gradient):
-            supplied = {"generator": step.generator("method"), **supplied}
+        offered = {
+            "generator": step.generator("method"),
+            "first_timestep": step.timestep_range()[0],
+            "seed": step.settings.seed,
+            "surface": step.surface,
+        }
+        supplied = {name: offered[name] for name in _keywords(self.gradient) if name in offered} | dict(supplied)
         latents, timesteps = step.latents, step.timesteps()
         weights = timestep_weights(step.settings.weighting, step.prior.schedule, timesteps, latents)
         return weights * self.gradient(step.denoiser(), latents, timesteps, step.noise(), **options, **supplied)

@@ -14,6 +14,9 @@ _FILES = (
     "sdi",
     "vsd",
     "x0_reconstruction",
+    "asd",
+    "sds_bridge",
+    "cfd",
 )
 """Of this folder, each ending in declarations. A new method is a file and a line here."""
 
