@@ -69,16 +69,20 @@ def checked_tuning(tuning: Tuning, test_prompts: Sequence[str | None], columns: 
         raise ValueError(f"tune.objective '{tuning.objective}' is none of the measures' columns: {', '.join(columns)}")
     if not tuning.prompts or not tuning.seeds:
         raise ValueError("tune needs prompts and seeds of its own, at least one of each")
-    if None in test_prompts:
-        raise ValueError("the file tunes but names no prompts of its test; give prompts, so that both are kept apart")
-    test = {_plain(prompt) for prompt in test_prompts if prompt is not None}
-    for prompt in tuning.prompts:
-        if _plain(prompt) in test:
-            raise ValueError(f"'{prompt}' is in tune.prompts and in prompts; what is tuned on cannot be the test")
+    _check_apart(tuning.prompts, test_prompts)
     for label, ranges in tuning.ranges.items():
         if not ranges:
             raise ValueError(f"variant '{label}' has nothing to tune; give ranges under its tune, or under tune.ranges")
     return tuning
+
+
+def _check_apart(prompts: Sequence[str], test_prompts: Sequence[str | None]) -> None:
+    if None in test_prompts:
+        raise ValueError("the file tunes but names no prompts of its test; give prompts, so that both are kept apart")
+    test = {_plain(prompt) for prompt in test_prompts if prompt is not None}
+    for prompt in prompts:
+        if _plain(prompt) in test:
+            raise ValueError(f"'{prompt}' is in tune.prompts and in prompts; what is tuned on cannot be the test")
 
 
 def _range(name: str, given: object, place: str) -> Range:
@@ -91,6 +95,10 @@ def _range(name: str, given: object, place: str) -> Range:
         if len(choices) < 2 or {"low", "high", "log", "integer"} & set(given):
             raise ValueError(f"{where} must have at least two choices, or low and high instead")
         return Range(name, choices=choices, multiplies=multiplies)
+    return _interval_range(name, given, where, multiplies)
+
+
+def _interval_range(name: str, given: Mapping[str, object], where: str, multiplies: Sequence[str]) -> Range:
     low, high = given.get("low"), given.get("high")
     if not (is_number(low) and is_number(high) and low < high):
         raise ValueError(f"{where} must have choices, or low and high with low < high, not {low!r} and {high!r}")
