@@ -149,10 +149,20 @@ def test_the_report_says_what_was_made_how_sure_it_is_and_of_what(tmp_path, runs
     assert "http" not in page.replace("http-equiv", "") and "not sure" in page and "+3 [3, 3]" in page
 
 
-def test_several_budgets_are_a_table_and_no_warning(tmp_path, runs):
-    study, out = study_of(tmp_path, budgets={"steps": [5, 10]}), tmp_path / "out"
+def test_several_budgets_are_curves_with_gains_and_no_warning(tmp_path, runs, monkeypatch):
+    def score(asset, prompt, result):
+        steps = next(text for text in runs.asked[-1] if text.startswith("trainer.max_steps="))
+        return {"score": float(steps.partition("=")[2])}
+
+    monkeypatch.setitem(MEASURES, "score", Measure(score, ("score",), "A score.", ("score",)))
+    budgets = {"steps": [10, 5]}
+    study, out = study_of(tmp_path, budgets=budgets, measures=["cost", "score"]), tmp_path / "out"
     work(study, out, runs)
     text = write_report(study, out)
+    page = (out / "report.html").read_text()
+    assert "| blind | 5 steps | 10 steps | score | +5 [5, 5] |" in text
+    assert page.count("<polyline") == 2 * 3 and "score against evaluations" in page and "+5 [5, 5]" in page
+    assert r"\begin{longtable}" in (out / "report.tex").read_text()
     assert "| blind | 5 steps | 2 |" in text and "| blind | 10 steps | 2 |" in text and ONE_BUDGET not in text
 
 

@@ -1,7 +1,7 @@
 """The cells of a plan's grid: what each asks to be run, checked before anything runs."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from itertools import product
@@ -13,8 +13,10 @@ from ..runner.request import PROMPT, RunRequest, setting
 from ..runner.results import RunResult
 from ..startup.configuration import check_configuration
 from ..storage.atomic_file import write_text
+from .budget import Budget
 from .evaluation_budget import steps_within
-from .plan import Budget, Plan, Stage, Variant
+from .plan import Plan, Stage, Variant
+from .seconds_budget import steps_in_seconds
 
 MIN_STEPS = 10
 """A run refines its Gaussians ten times; with fewer steps there is nothing to compare."""
@@ -48,6 +50,8 @@ class Study:
     cells: Sequence[Cell]
     settings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     """Of each variant, the keys of its resolved configuration that not all variants have alike."""
+    tuning: Mapping[str, object] | None = None
+    """How the variants' settings were chosen, as `lab tune` has written it down."""
 
     def write(self, folder: Path) -> None:
         write_text(folder / _STUDY, json.dumps(asdict(self), indent=1))
@@ -75,26 +79,41 @@ def check_owner(name: str, folder: Path) -> None:
         raise ValueError(f"{folder} belongs to the experiment '{owner}', not to '{name}'; choose another --output")
 
 
-def resolved_study(plan: Plan, kept_counts: Path | None = None) -> Study:
+def resolved_study(plan: Plan, kept_counts: Path | None = None, tuning: Mapping[str, object] | None = None) -> Study:
     """All cells of a plan in the order in which they are best made: those of one prior together, seed by seed.
 
     Args:
-        kept_counts: a file that keeps how many steps a budget of evaluations has room for; counting takes seconds.
+        kept_counts: a file that keeps how many steps a budget of evaluations or seconds has room for.
+        tuning: how the plan's settings were chosen.
 
     Raises:
         FileNotFoundError, ValueError: a base or a prior is not there, a key is unknown, a budget too small, or two
             cells are alike; one sentence says which.
+        RuntimeError: a trial that times a budget of seconds failed.
     """
     first = {variant.label: _checked(variant, plan) for variant in plan.variants}
+    cells: dict[str, Cell] = {}
+    for cell in _cells(plan, first, kept_counts):
+        twin = cells.setdefault(cell.key, cell)
+        if twin is not cell:
+            raise ValueError(f"'{twin.title}' and '{cell.title}' are alike: both ask for the same run; leave one out")
+    return Study(plan.name, list(plan.measures), list(cells.values()), _differences(first), tuning)
+
+
+def planned_cells(plan: Plan, kept_counts: Path | None = None) -> list[Cell]:
+    """The cells of `resolved_study`, where several may ask for the same run."""
+    return list(_cells(plan, {variant.label: _checked(variant, plan) for variant in plan.variants}, kept_counts))
+
+
+def _cells(plan: Plan, first: Mapping[str, list[Mapping]], kept_counts: Path | None) -> Iterator[Cell]:
     priors = {label: json.dumps(_prior(configurations[0]), sort_keys=True) for label, configurations in first.items()}
     groups: dict[str, list[Variant]] = {}
     for variant in plan.variants:
         groups.setdefault(priors[variant.label], []).append(variant)
-    cells: dict[str, Cell] = {}
     for seed, budget, variants, prompt in product(plan.seeds, plan.budgets, groups.values(), plan.prompts):
         for variant in variants:
-            _add(cells, _cell(variant, prompt, seed, budget, first[variant.label][0], kept_counts))
-    return Study(plan.name, list(plan.measures), list(cells.values()), _differences(first))
+            steps = None if budget is None else _steps(variant, budget, plan, seed, prompt, kept_counts)
+            yield _cell(variant, prompt, seed, budget, steps, first[variant.label][0])
 
 
 def started_from(stage: RunRequest, earlier: RunResult | None) -> RunRequest:
@@ -109,7 +128,7 @@ def _checked(variant: Variant, plan: Plan) -> list[Mapping]:
     """The resolved configurations of a variant's stages, for the first prompt and seed."""
     configurations = []
     for stage in variant.stages:
-        request = _request(stage, plan.prompts[0], plan.seeds[0], variant.label)
+        request = request_of(stage, plan.prompts[0], plan.seeds[0], variant.label)
         with _named(variant):
             check_configuration(request.config, request.settings())
             configurations.append(request.configuration())
@@ -117,12 +136,12 @@ def _checked(variant: Variant, plan: Plan) -> list[Mapping]:
 
 
 def _cell(
-    variant: Variant, prompt: str | None, seed: int | None, budget: Budget | None, own: Mapping, counts: Path | None
+    variant: Variant, prompt: str | None, seed: int | None, budget: Budget | None, steps: int | None, own: Mapping
 ) -> Cell:
-    requests = [_request(stage, prompt, seed, variant.label) for stage in variant.stages]
+    requests = [request_of(stage, prompt, seed, variant.label) for stage in variant.stages]
+    if steps is not None:
+        requests[0] = replace(requests[0], overrides=[*requests[0].overrides, f"trainer.max_steps={steps}"])
     with _named(variant):
-        if budget is not None:
-            requests[0] = _within(requests[0], budget, counts)
         key = json_sha256([fingerprint(request) for request in requests])[:16]
     asked = own["system"]["prompt_processor"].get("prompt", "") if prompt is None else prompt
     return Cell(
@@ -135,7 +154,8 @@ def _cell(
     )
 
 
-def _request(stage: Stage, prompt: str | None, seed: int | None, label: str) -> RunRequest:
+def request_of(stage: Stage, prompt: str | None, seed: int | None, label: str) -> RunRequest:
+    """A stage on a prompt, with a seed; None leaves those of its configuration."""
     settings = [_override(key, value) for key, value in stage.settings.items()]
     seeds = [] if seed is None else [f"seed={seed}"]
     name = "-".join(str(part) for part in (label, prompt, seed) if part is not None)
@@ -149,21 +169,32 @@ def _override(key: str, value: object) -> str:
     return f"{key}={value}" if is_text else f"{key}={json.dumps(value)}"
 
 
-def _within(request: RunRequest, budget: Budget, counts: Path | None) -> RunRequest:
-    steps = budget.amount if budget.kind == "steps" else _count(request, budget.amount, counts)
-    if budget.kind == "evaluations" and steps < MIN_STEPS:
-        raise ValueError(f"{budget} are {steps} steps, fewer than {MIN_STEPS}; raise the budget")
-    return replace(request, overrides=[*request.overrides, f"trainer.max_steps={steps}"])
+def _steps(
+    variant: Variant, budget: Budget, plan: Plan, seed: int | None, prompt: str | None, counts: Path | None
+) -> int:
+    """What the budget is in steps; each length is a run of its own, since schedules follow it."""
+    if budget.kind == "steps":
+        return budget.amount
+    with _named(variant):
+        if budget.kind == "evaluations":
+            steps = _kept(request_of(variant.stages[0], prompt, seed, variant.label), budget, steps_within, counts)
+        else:
+            # Once for all prompts and seeds, which are to have equal steps.
+            timed = request_of(variant.stages[0], plan.prompts[0], plan.seeds[0], variant.label)
+            steps = _kept(timed, budget, steps_in_seconds, counts)
+        if steps < MIN_STEPS:
+            raise ValueError(f"{budget} are {steps} steps, fewer than {MIN_STEPS}; raise the budget")
+    return steps
 
 
-def _count(request: RunRequest, evaluations: int, counts: Path | None) -> int:
+def _kept(request: RunRequest, budget: Budget, count: Callable[[RunRequest, int], int], counts: Path | None) -> int:
     # Streams of timesteps and cameras follow the seed, not the prompt.
     configuration = request.configuration()
     configuration["system"]["prompt_processor"].pop(PROMPT.rpartition(".")[2], None)
-    key = json_sha256([configuration, evaluations])
+    key = json_sha256([configuration, str(budget)])
     kept = json.loads(counts.read_text()) if counts is not None and counts.is_file() else _counted
     if key not in kept:
-        kept[key] = steps_within(request, evaluations)
+        kept[key] = count(request, budget.amount)
         if counts is not None:
             write_text(counts, json.dumps(kept))
     return kept[key]
@@ -171,12 +202,6 @@ def _count(request: RunRequest, evaluations: int, counts: Path | None) -> int:
 
 _counted: dict[str, int] = {}
 """Of this process, where no file keeps them."""
-
-
-def _add(cells: dict[str, Cell], cell: Cell) -> None:
-    twin = cells.setdefault(cell.key, cell)
-    if twin is not cell:
-        raise ValueError(f"'{twin.title}' and '{cell.title}' are alike: both ask for the same run; leave one out")
 
 
 def _prior(configuration: Mapping) -> list[object]:

@@ -14,7 +14,8 @@ from ..storage.images import write_png
 from .cells import Cell, resolved_study
 from .measures import final_asset
 from .pictures import NUM_AZIMUTHS, looks_round
-from .plan import Plan, Stage, Variant, yaml_value
+from .plan import Plan, Stage, Variant
+from .reading import yaml_value
 from .records import Record, forget_failures, standing
 from .work import work
 

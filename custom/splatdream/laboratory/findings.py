@@ -73,15 +73,15 @@ def summary(rows: Sequence[Row], column: str) -> str:
     values = [row[column] for row in rows if column in row]
     if any(isinstance(value, str) for value in values):
         return ", ".join(f"{count} {name}" for name, count in Counter(values).most_common())
-    return shown(fmean(_by_prompt(rows, column).values())) if values else ""
+    return shown(fmean(means_by_prompt(rows, column).values())) if values else ""
 
 
 def interval_text(rows: Sequence[Row], column: str) -> str:
     """The mean with its 95 % interval over prompts."""
-    means = list(_by_prompt([row for row in rows if column in row], column).values())
+    means = list(means_by_prompt([row for row in rows if column in row], column).values())
     if len(means) < 2:
         return summary(rows, column)
-    low, high = _interval(means)
+    low, high = interval_of(means)
     return f"{shown(fmean(means))} [{shown(low)}, {shown(high)}]"
 
 
@@ -90,9 +90,9 @@ def differences(study: Study, rows: Sequence[Row]) -> list[Difference]:
     first, *others = study.settings
     found = []
     for column, budget, variant in product(compared(study), budgets(study), others):
-        pairs = _paired(_at(rows, variant, budget), _at(rows, first, budget), column)
+        pairs = paired_by_prompt(rows_at(rows, variant, budget), rows_at(rows, first, budget), column)
         if pairs:
-            interval = _interval(pairs) if len(pairs) > 1 else None
+            interval = interval_of(pairs) if len(pairs) > 1 else None
             p_value = sign_flip_p_value(pairs)
             found.append(Difference(variant, budget, column, len(pairs), fmean(pairs), interval, p_value))
     adjusted = holm([difference.p_value for difference in found])
@@ -111,16 +111,18 @@ def shown(value: float) -> str:
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}" if abs(value) >= 1 else f"{value:.3f}"
 
 
-def _at(rows: Sequence[Row], variant: str, budget: str) -> list[Row]:
+def rows_at(rows: Sequence[Row], variant: str, budget: str) -> list[Row]:
+    """Of a variant at a budget."""
     return [row for row in rows if (row["variant"], row["budget"]) == (variant, budget)]
 
 
-def _by_prompt(rows: Sequence[Row], column: str) -> dict[str, float]:
+def means_by_prompt(rows: Sequence[Row], column: str) -> dict[str, float]:
+    """Seeds of one prompt averaged."""
     prompts = dict.fromkeys(str(row["prompt"]) for row in rows)
     return {prompt: fmean(float(row[column]) for row in rows if row["prompt"] == prompt) for prompt in prompts}
 
 
-def _paired(ours: Sequence[Row], theirs: Sequence[Row], column: str) -> list[float]:
+def paired_by_prompt(ours: Sequence[Row], theirs: Sequence[Row], column: str) -> list[float]:
     """Differences by prompt, each a mean over the seeds that both have."""
     baseline = {(row["prompt"], row["seed"]): float(row[column]) for row in theirs if column in row}
     pairs = [
@@ -128,8 +130,9 @@ def _paired(ours: Sequence[Row], theirs: Sequence[Row], column: str) -> list[flo
         for row in ours
         if column in row and (row["prompt"], row["seed"]) in baseline
     ]
-    return list(_by_prompt(pairs, "difference").values())
+    return list(means_by_prompt(pairs, "difference").values())
 
 
-def _interval(values: Sequence[float]) -> tuple[float, float]:
+def interval_of(values: Sequence[float]) -> tuple[float, float]:
+    """Of the mean, 95 %, the same each time."""
     return paired_bootstrap_interval(torch.tensor(values), torch.Generator().manual_seed(0))

@@ -1,4 +1,4 @@
-"""The report of a study: Markdown, CSV, and a page that needs no other file."""
+"""The report of a study: Markdown, CSV, LaTeX, and a page that needs no other file."""
 
 import csv
 import io
@@ -10,6 +10,8 @@ from .. import __version__
 from ..runner.results import read_result
 from ..storage.atomic_file import write_text
 from .cells import Study
+from .curve_drawing import drawing
+from .curves import COSTS, curve, gains
 from .findings import (
     Difference,
     Row,
@@ -23,11 +25,13 @@ from .findings import (
     shown,
     summary,
 )
+from .latex import latex
 from .measures import MEASURES
 from .records import Standing, standing
 from .report_page import page
 from .section import Section, markdown
 from .significance import pairs_needed
+from .tuning_report import tuning_sections
 
 ONE_BUDGET = (
     "There is one budget only: this compares the variants at that cost. A ranking needs a curve over several budgets "
@@ -37,13 +41,14 @@ AS_CONFIGURED = "as configured"
 
 
 def write_report(study: Study, folder: Path) -> str:
-    """Writes report.md, report.csv and report.html to the study's folder, and returns the first."""
+    """Writes report.md, report.csv, report.tex and report.html to the study's folder, and returns the first."""
     now = standing(folder, study)
     rows = rows_of(study, now)
     parts = sections(study, rows, now, folder)
     text = "\n\n".join([f"# {study.name}", *map(markdown, parts)]) + "\n"
     write_text(folder / "report.md", text)
     write_text(folder / "report.csv", csv_text(rows))
+    write_text(folder / "report.tex", latex(parts))
     write_text(folder / "report.html", page(study, folder, now, parts))
     return text
 
@@ -62,10 +67,12 @@ def sections(study: Study, rows: Sequence[Row], now: Standing, folder: Path) -> 
     found = differences(study, rows)
     parts = [
         Section("In short", _in_short(study, found, now)),
+        _curves(study, rows),
         _means(study, rows),
         _differences(study, found),
         Section("What this can tell", _power(study, rows, found)),
         Section("Failed", "", ("result", "reason"), _failures(study, now)),
+        *(tuning_sections(study.tuning) if study.tuning else []),
         _settings(study),
         Section("Versions", "", ("what", "which"), _versions(now, folder)),
     ]
@@ -100,6 +107,29 @@ def _means_line(study: Study, rows: Sequence[Row], group: tuple[str, str], prese
     return [group[0], group[1] or AS_CONFIGURED, str(len(own)), *texts]
 
 
+def _curves(study: Study, rows: Sequence[Row]) -> Section:
+    """Empty where there is one budget."""
+    if len(budgets(study)) == 1:
+        return Section("Curves")
+    drawings = [
+        drawing({variant: curve(rows, variant, column, cost) for variant in study.settings}, cost, column)
+        for column in compared(study)
+        for cost in COSTS
+        if any(column in row and cost in row for row in rows)
+    ]
+    lines = [
+        [gain.variant, gain.shorter, gain.longer, column, _signed(gain.mean, gain.interval)]
+        for column in compared(study)
+        for gain in gains(study, rows, column)
+    ]
+    text = (
+        "Every length is a run of its own, since schedules follow it. Points are means over prompts with 95 % "
+        "bootstrap intervals; the table has what each longer budget gains, paired by prompt."
+    )
+    header = ("variant", "from", "to", "measure", "gain")
+    return Section("Curves", text, header, lines, f'<div class="curves">{"".join(drawings)}</div>')
+
+
 def _differences(study: Study, found: Sequence[Difference]) -> Section:
     first = next(iter(study.settings))
     text = (
@@ -118,8 +148,12 @@ def _differences(study: Study, found: Sequence[Difference]) -> Section:
 
 
 def _amount(item: Difference) -> str:
-    mean = f"{'+' if item.mean > 0 else ''}{shown(item.mean)}"
-    return mean if item.interval is None else f"{mean} [{', '.join(map(shown, item.interval))}]"
+    return _signed(item.mean, item.interval)
+
+
+def _signed(value: float, interval: tuple[float, float] | None) -> str:
+    text = f"{'+' if value > 0 else ''}{shown(value)}"
+    return text if interval is None else f"{text} [{', '.join(map(shown, interval))}]"
 
 
 def _power(study: Study, rows: Sequence[Row], found: Sequence[Difference]) -> str:

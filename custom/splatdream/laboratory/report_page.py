@@ -66,7 +66,7 @@ def _section(section: Section) -> str:
     if section.lines:
         lines = "\n".join(_line("td", line) for line in section.lines)
         table = f'<div class="wide"><table>\n{_line("th", section.header)}\n{lines}\n</table></div>'
-    return f"<h2>{escaped(section.title)}</h2>\n{paragraphs}\n{table}"
+    return f"<h2>{escaped(section.title)}</h2>\n{paragraphs}\n{section.drawing}\n{table}"
 
 
 def _line(tag: str, texts: Sequence[str]) -> str:

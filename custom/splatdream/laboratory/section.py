@@ -14,6 +14,8 @@ class Section:
     text: str = ""
     header: Sequence[str] = ()
     lines: Sequence[Sequence[str]] = ()
+    drawing: str = ""
+    """Of the page only: HTML."""
 
 
 def markdown(section: Section) -> str:

@@ -5,7 +5,6 @@ Any number of workers may share a folder, also when they were started apart from
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from ..runner.execution import Executor, Runs
@@ -24,6 +23,10 @@ Notice = Callable[[Cell, Record | None], None]
 """Hears of a cell when it begins, and of its record when it has ended."""
 
 
+def _say_nothing(cell: Cell, record: Record | None) -> None:
+    pass
+
+
 class _Busy(Exception):
     """Another worker makes what is needed."""
 
@@ -32,7 +35,7 @@ def work(
     study: Study,
     folder: Path,
     execute: Executor,
-    notice: Notice = lambda cell, record: None,
+    notice: Notice = _say_nothing,
     may_go_on: Callable[[], bool] = lambda: True,
 ) -> None:
     """Returns when every cell is settled, by this worker or by others.
@@ -46,31 +49,31 @@ def work(
         for cell in left:
             if not may_go_on():
                 return
-            with suppress(_Busy):
-                _settle(cell, study, folder, execute, notice)
-                continue
-            busy.append(cell)
+            if not settle(cell, study, folder, execute, notice):
+                busy.append(cell)
         if len(busy) == len(left):
             # Whoever has them may be killed: then they are free again.
             time.sleep(_PAUSE_S)
         left = busy
 
 
-def _settle(cell: Cell, study: Study, folder: Path, execute: Executor, notice: Notice) -> None:
+def settle(cell: Cell, study: Study, folder: Path, execute: Executor, notice: Notice = _say_nothing) -> bool:
+    """Makes a cell and writes down what came out; False where another worker has it, or a run that it needs."""
     with claim(claim_path(folder, cell.key), cell.key) as is_mine:
         if not is_mine:
-            raise _Busy
+            return False
         if settled(folder, cell, study.measures) is not None:
-            return
+            return True
         notice(cell, None)
         try:
             record = _made(cell, study, folder, execute)
         except _Busy:
-            raise
+            return False
         except Exception as error:  # whatever a run or a measure does, the others go on
             record = Record(cell.key, f"{' '.join(str(error).split()) or type(error).__name__}")
         record.write(folder)
         notice(cell, record)
+        return True
 
 
 def _made(cell: Cell, study: Study, folder: Path, execute: Executor) -> Record:

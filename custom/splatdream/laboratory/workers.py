@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from ..runner.execution import InProcess
@@ -14,29 +15,36 @@ from .claims import claim, last_claimant
 from .progress import Progress
 from .records import Record, claim_path, forget_failures, settled, standing
 from .work import work
+from .worker_environment import worker_environment
 
 _POLL_S = 0.3
-_THREADS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+Crew = Callable[[Study, Path, Progress], None]
+"""Makes the cells of a study in a folder and tells the progress; returns when every cell is settled."""
 
 
-def run_study(study: Study, folder: Path, workers: int = 0) -> None:
-    """Makes all cells that are missing; failed ones of an earlier call are tried again.
+def run_study(study: Study, folder: Path, crew: Crew) -> None:
+    """Makes all cells that are missing; failed ones of an earlier call are tried again."""
+    forget_failures(folder, study)
+    progress = Progress(study, folder)
+    crew(study, folder, progress)
+    progress.end()
 
-    Args:
-        workers: local processes, each of which keeps its prior loaded and has its share of the cores; 0 is this one.
+
+def this_process() -> Crew:
+    """Keeps its prior loaded from one study to the next."""
+    execute = InProcess()
+    return lambda study, folder, progress: work(study, folder, execute, progress.notice)
+
+
+def local_processes(workers: int) -> Crew:
+    """So many, each of which keeps its prior loaded and has its share of the cores.
 
     Raises:
         ValueError: there cannot be so many.
     """
-    if workers < 0:
+    if workers < 1:
         raise ValueError(f"--workers {workers} must be at least 0")
-    forget_failures(folder, study)
-    progress = Progress(study, folder)
-    if workers == 0:
-        work(study, folder, InProcess(), progress.notice)
-    else:
-        _LocalProcesses(study, folder, workers, progress).run()
-    progress.end()
+    return lambda study, folder, progress: _LocalProcesses(study, folder, workers, progress).run()
 
 
 def work_in(folder: Path, study: Study) -> None:
@@ -48,7 +56,7 @@ def work_in(folder: Path, study: Study) -> None:
 class _LocalProcesses:
     def __init__(self, study: Study, folder: Path, workers: int, progress: Progress) -> None:
         self._study, self._folder, self._progress = study, folder, progress
-        self._environment = _environment(workers)
+        self._environment = os.environ | worker_environment(workers)
         self._number = min(workers, max(1, len(standing(folder, study).waiting)))
         self._processes: list[subprocess.Popen] = []
 
@@ -99,10 +107,3 @@ class _LocalProcesses:
                 if is_free and settled(self._folder, cell, self._study.measures) is None:
                     Record(cell.key, sentence).write(self._folder)
         return had_one
-
-
-def _environment(workers: int) -> dict[str, str]:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    package = str(Path(__file__).parents[2])
-    paths = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
-    return os.environ | dict.fromkeys(_THREADS, str(max(1, cores // workers))) | {"PYTHONPATH": paths}

@@ -7,6 +7,7 @@ from ..main import add_commands
 
 _ACTIONS = {
     "run": "make every result of an experiment that is not there yet, and the report",
+    "tune": "choose settings for every variant, on prompts that are not those of the test",
     "status": "how far an experiment is",
     "report": "write the report of what is there",
     "work": "be one more worker of an experiment, also from another machine that shares its folder",

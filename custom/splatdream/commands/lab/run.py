@@ -3,6 +3,8 @@
 import argparse
 from collections.abc import Sequence
 
+from .crew import chosen_crew, configure_crew
+
 
 def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
     parser.description = (
@@ -14,7 +16,8 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
     parser.add_argument(
         "--set", nargs="*", default=[], metavar="KEY=VALUE", help="keys at the top of the file, e.g. seeds=[0,1]"
     )
-    parser.add_argument("--workers", type=int, default=0, help="local processes (default: 0, this process)")
+    parser.add_argument("--tuned", metavar="FOLDER", help="of `lab tune --output`: take the settings that it chose")
+    configure_crew(parser)
     parser.add_argument("--dry-run", action="store_true", help="print the plan and what it will cost; make nothing")
 
 
@@ -25,18 +28,21 @@ def run(args: argparse.Namespace) -> int:
     from ...laboratory.cost import cost_text
     from ...laboratory.plan import read_plan
     from ...laboratory.report import write_report
+    from ...laboratory.tuning import tuned_plan
     from ...laboratory.workers import run_study
     from ...runner.execution import InProcess
 
     folder = Path(args.output).absolute()
     plan = read_plan(args.file, args.set)
     check_owner(plan.name, folder)
-    study = resolved_study(plan, None if args.dry_run else folder / "steps.json")
+    plan, tuning = tuned_plan(plan, Path(args.tuned).absolute()) if args.tuned else (plan, None)
+    study = resolved_study(plan, None if args.dry_run else folder / "steps.json", tuning)
     if args.dry_run:
         print(cost_text(study, folder, InProcess()))
         return 0
+    crew = chosen_crew(args)
     study.write(folder)
-    run_study(study, folder, args.workers)
+    run_study(study, folder, crew)
     write_report(study, folder)
     print(f"report     {folder / 'report.html'}")
     return 0
