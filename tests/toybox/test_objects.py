@@ -53,9 +53,9 @@ def test_every_object_fits_the_ball_and_touches_it(name, dress):
     scene = build_scene(f"a red {name}{dress}")
     generator = torch.Generator().manual_seed(0)
     directions = torch.nn.functional.normalize(torch.randn(4000, 3, generator=generator), dim=1)
-    assert not scene.contains((BALL_RADIUS + 3e-3) * directions).any()
+    assert not scene.contains_each((BALL_RADIUS + 3e-3) * directions).any()
     depth = 0.06 * BALL_RADIUS
-    assert scene.contains((BALL_RADIUS - depth) * directions).any()
+    assert scene.contains_each((BALL_RADIUS - depth) * directions).any()
 
 
 def test_every_view_lies_within_the_default_cameras():

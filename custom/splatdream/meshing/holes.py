@@ -36,17 +36,11 @@ def boundary_loops(faces: Int[Tensor, "F 3"]) -> list[list[int]]:
     return [loop for loop in loops if len(loop) >= 3]
 
 
-def fill_holes(mesh: Mesh, max_edges: int | None = None) -> Mesh:
-    """The mesh with a fan of triangles about the middle of every hole's border; a triangular hole gets one triangle.
-
-    Args:
-        max_edges: holes with a longer border stay open; None closes all.
-    """
+def fill_holes(mesh: Mesh) -> Mesh:
+    """The mesh with a fan of triangles about the middle of every hole's border; a triangular hole gets one triangle."""
     vertices, faces = [mesh.vertices], [mesh.faces]
     next_vertex = len(mesh.vertices)
     for loop in boundary_loops(mesh.faces):
-        if max_edges is not None and len(loop) > max_edges:
-            continue
         border = torch.tensor(loop, device=mesh.faces.device)
         # Against the direction of the faces that end here, so that the new ones have the same orientation.
         if len(loop) == 3:

@@ -48,12 +48,8 @@ def mesh_from_cloud(
     extraction: ExtractionOptions = ExtractionOptions(),  # noqa: B008 - frozen
     baking: BakingOptions = BakingOptions(),
     material: Material = Material(),  # noqa: B008 - frozen
-    backend: str = "auto",
 ) -> MeshingResult:
     """A closed mesh with the colors of the cloud.
-
-    Args:
-        backend: of the rasterizer.
 
     Raises:
         ValueError: the cloud is empty, too faint or not finite, or has no surface at the threshold.
@@ -62,7 +58,7 @@ def mesh_from_cloud(
     cloud = cloud.detach()
     extracted = extract_mesh(cloud, extraction)
     seconds = dict(extracted.seconds)
-    textured, report = _paint(extracted.mesh, cloud, baking, material, backend, seconds)
+    textured, report = _paint(extracted.mesh, cloud, baking, material, seconds)
     mesh_report = {"threshold": extracted.threshold, **extracted.report.as_dict()}
     return MeshingResult(textured, {"mesh": mesh_report, **report, "seconds": seconds})
 
@@ -72,22 +68,16 @@ def paint_mesh(
     cloud: GaussianCloud | None,
     baking: BakingOptions = BakingOptions(),
     material: Material = Material(),  # noqa: B008 - frozen
-    backend: str = "auto",
 ) -> MeshingResult:
     """Unwraps a mesh and bakes the colors of a cloud onto it; without a cloud it stays gray, to be refined."""
     seconds: dict[str, float] = {}
-    textured, report = _paint(mesh, cloud, baking, material, backend, seconds)
+    textured, report = _paint(mesh, cloud, baking, material, seconds)
     return MeshingResult(textured, {**report, "seconds": seconds})
 
 
 @torch.no_grad()
 def _paint(
-    mesh: Mesh,
-    cloud: GaussianCloud | None,
-    baking: BakingOptions,
-    material: Material,
-    backend: str,
-    seconds: dict[str, float],
+    mesh: Mesh, cloud: GaussianCloud | None, baking: BakingOptions, material: Material, seconds: dict[str, float]
 ) -> tuple[TexturedMesh, dict[str, object]]:
     with _timed(seconds, "unwrap"):
         unwrapping = unwrap(mesh, baking.texture_size, baking.padding)
@@ -98,7 +88,7 @@ def _paint(
     with _timed(seconds, "texels"):
         texels = map_texels(unwrapping.layout, baking.texture_size, baking.texture_size)
     with _timed(seconds, "photograph"):
-        photographs = photograph(cloud, surrounding_cameras(mesh, baking.num_views, baking.view_size), backend)
+        photographs = photograph(cloud, surrounding_cameras(mesh, baking.num_views, baking.view_size))
     with _timed(seconds, "bake"):
         baked = bake(photographs, mesh, texels, ray_caster(mesh), baking.sharpness)
     with _timed(seconds, "seams"):
@@ -113,10 +103,10 @@ def _paint(
     return TexturedMesh(mesh, unwrapping.layout, texture, material), report
 
 
-def photograph(cloud: GaussianCloud, cameras: CameraBatch, backend: str = "auto") -> Photographs:
+def photograph(cloud: GaussianCloud, cameras: CameraBatch) -> Photographs:
     """What the cameras see of the cloud, view by view to bound memory."""
     black = cameras.c2w.new_zeros(1, 3)
-    views = [render(cloud, cameras[i : i + 1], black, cloud.sh_degree, backend) for i in range(len(cameras))]
+    views = [render(cloud, cameras[i : i + 1], black, cloud.sh_degree) for i in range(len(cameras))]
     return Photographs(cameras, torch.cat([view.rgb for view in views]), torch.cat([view.alpha for view in views]))
 
 

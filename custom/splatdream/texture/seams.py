@@ -12,6 +12,8 @@ from torch import Tensor
 from .textured_mesh import UvLayout, sample_texture
 
 _PLACES_PER_EDGE = 6
+_NUM_STEPS = 30
+_FIDELITY = 0.02
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,10 @@ def measure_seams(texture: Float[Tensor, "H W 3"], seams: Seams) -> SeamReport:
     return SeamReport(len(seams.left) // _PLACES_PER_EDGE, differences.mean().item(), worst.item())
 
 
-def close_seams(
-    texture: Float[Tensor, "H W 3"], seams: Seams, num_steps: int = 30, fidelity: float = 0.02
-) -> Float[Tensor, "H W 3"]:
+def close_seams(texture: Float[Tensor, "H W 3"], seams: Seams) -> Float[Tensor, "H W 3"]:
     """The texture with both sides of every border pulled together; texels away from the borders do not move.
 
-    Minimizes the squared difference across the borders plus `fidelity` times the squared change of the texture, by
+    Minimizes the squared difference across the borders plus `_FIDELITY` times the squared change of the texture, by
     conjugate gradients on the bilinear weights.
     """
     if len(seams.left) == 0:
@@ -79,12 +79,12 @@ def close_seams(
         with torch.enable_grad():
             leaf = direction.detach().requires_grad_()
             difference = sample_texture(leaf, seams.left) - sample_texture(leaf, seams.right)
-            energy = 0.5 * difference.square().sum() + 0.5 * fidelity * leaf.square().sum()
+            energy = 0.5 * difference.square().sum() + 0.5 * _FIDELITY * leaf.square().sum()
         return torch.autograd.grad(energy, leaf)[0]
 
-    residual = -(operator(texture) - fidelity * texture)
+    residual = -(operator(texture) - _FIDELITY * texture)
     direction, norm = residual.clone(), residual.square().sum()
-    for _ in range(num_steps):
+    for _ in range(_NUM_STEPS):
         if norm <= 1e-12:
             break
         image = operator(direction)

@@ -19,22 +19,22 @@ def write_asset_page(path: str | Path, page: str | Path) -> Path:
     return write_text(page, _page(path))
 
 
-def view_asset(path: str | Path, port: int = 8080, host: str = "127.0.0.1") -> PageServer:
+def view_asset(path: str | Path, port: int = 8080) -> PageServer:
     """Serves a page with the asset until the result is closed; `url` says where.
 
     Raises:
         FileNotFoundError, ValueError, ImportError: as `open_asset`.
     """
-    return PageServer(_page(path), port, host)
+    return PageServer(_page(path), port)
 
 
-def serve_asset(path: str | Path, port: int = 8080, host: str = "127.0.0.1") -> None:
+def serve_asset(path: str | Path, port: int = 8080) -> None:
     """Serves a page with the asset until Ctrl-C; prints its address.
 
     Raises:
         FileNotFoundError, ValueError, ImportError: as `open_asset`.
     """
-    view = view_asset(path, port, host)
+    view = view_asset(path, port)
     print(f"{Path(path).name} is at {view.url} (Ctrl-C ends)", flush=True)
     try:
         threading.Event().wait()
