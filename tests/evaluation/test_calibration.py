@@ -7,10 +7,9 @@ import pytest
 import torch
 from splatdream.evaluation.asset_report import evaluate_asset
 from splatdream.evaluation.calibration import calibrate, fit_likelihood
-from splatdream.evaluation.calibration_cases import VERDICTS, calibration_cases
 from splatdream.evaluation.calibration_records import CaseRecord, measure_cases, read_records, true_words
 from splatdream.evaluation.calibration_report import report
-from splatdream.evaluation.constructed_cases import collapsed, true_object, wedges
+from splatdream.evaluation.constructed_cases import VERDICTS, calibration_cases, collapsed, true_object, wedges
 from splatdream.evaluation.distilled_cases import check_distilled
 from splatdream.evaluation.measurement import MeasurementPlan
 from splatdream.evaluation.thresholds_file import calibration_for, read_calibration, write_calibration

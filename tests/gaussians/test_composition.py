@@ -9,8 +9,7 @@ from splatdream.cameras.conventions import opengl_to_opencv_viewmats
 from splatdream.gaussians.cloud import GaussianCloud
 from splatdream.gaussians.composition import cat, select, transform, with_sh_degree
 from splatdream.gaussians.rotations import matrix_to_quat, quat_multiply, quat_to_matrix
-from splatdream.gaussians.sh_rotation import rotate_sh
-from splatdream.gaussians.spherical_harmonics import evaluate_sh
+from splatdream.gaussians.spherical_harmonics import evaluate_sh, rotate_sh
 from splatdream.rendering.reference import rasterization
 
 

@@ -3,10 +3,9 @@
 import pytest
 import torch
 from splatdream.cameras.batch import orbit_cameras
-from splatdream.prompts.directions import ViewDirection, ViewThresholds, classify_views
+from splatdream.prompts.directions import STYLES, ViewDirection, ViewThresholds, classify_views, describe_view
 from splatdream.prompts.prompt_library import resolve_prompt
 from splatdream.prompts.view_prompts import from_upstream, make_view_prompts
-from splatdream.prompts.wording import STYLES, describe_view
 from splatdream.toybox.vocabulary import parse_caption
 
 SIDE, FRONT, BACK, OVERHEAD = ViewDirection.SIDE, ViewDirection.FRONT, ViewDirection.BACK, ViewDirection.OVERHEAD

@@ -12,9 +12,9 @@ from ..cameras.sampling import OrbitRanges, sample_cameras
 from ..meshing.checks import check_report
 from ..meshing.comparison import SurfaceSamples, sample_surface, surface_distance
 from ..meshing.mesh import Mesh
+from ..texture.finishing import find_seams, measure_seams
 from ..texture.mesh_rendering import paint, rasterize
-from ..texture.ray_casting import ray_caster
-from ..texture.seams import find_seams, measure_seams
+from ..texture.ray_casting import RayCaster
 from ..texture.textured_mesh import TexturedMesh
 from ..toybox.mesh import scene_mesh
 from ..toybox.objects import build_scene
@@ -100,7 +100,7 @@ def compare_images(textured: TexturedMesh, scene: Scene, cameras: CameraBatch) -
     white = torch.ones(len(cameras), 3)
     rgba = trace(scene, cameras)
     truth = composite(rgba, white)
-    fragments = rasterize(ray_caster(textured.mesh), cameras)
+    fragments = rasterize(RayCaster(textured.mesh), cameras)
     images = paint(fragments, textured.layout, textured.texture, white)
     squares = (images - truth).square().mean(-1)
     mesh_alpha, true_alpha = fragments.alphas[..., 0], rgba[..., 3]

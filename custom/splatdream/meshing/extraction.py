@@ -6,11 +6,9 @@ from dataclasses import dataclass, field
 from ..gaussians.cloud import GaussianCloud
 from .cavities import fillable, filled_slabs
 from .checks import MeshReport, check_report
-from .components import outer_components
+from .connectivity import fill_holes, outer_components, without_touching
 from .decimation import decimate
 from .density_grid import dense_grid, density_slabs, enclosing_grid, solid_part
-from .fans import without_touching
-from .holes import fill_holes
 from .marching_cubes import isosurface
 from .mesh import Mesh, check_mesh
 from .smoothing import taubin_smooth

@@ -13,11 +13,10 @@ from ..meshing.extraction import ExtractionOptions, extract_mesh
 from ..meshing.mesh import Mesh
 from ..rendering.render import render
 from .baking import Photographs, bake
-from .material import Material
-from .ray_casting import ray_caster
-from .seams import close_seams, find_seams, measure_seams
+from .finishing import close_seams, find_seams, measure_seams
+from .ray_casting import RayCaster
 from .texels import map_texels
-from .textured_mesh import TexturedMesh
+from .textured_mesh import Material, TexturedMesh
 from .unwrap import unwrap
 from .viewpoints import surrounding_cameras
 
@@ -90,7 +89,7 @@ def _paint(
     with _timed(seconds, "photograph"):
         photographs = photograph(cloud, surrounding_cameras(mesh, baking.num_views, baking.view_size))
     with _timed(seconds, "bake"):
-        baked = bake(photographs, mesh, texels, ray_caster(mesh), baking.sharpness)
+        baked = bake(photographs, mesh, texels, RayCaster(mesh), baking.sharpness)
     with _timed(seconds, "seams"):
         seams = find_seams(mesh.faces, unwrapping.layout)
         texture = close_seams(baked.texture, seams)

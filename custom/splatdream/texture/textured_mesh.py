@@ -10,7 +10,24 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..meshing.mesh import Mesh
-from .material import Material
+
+
+@dataclass(frozen=True)
+class Material:
+    """The metallic-roughness material of glTF 2.0, apart from its texture."""
+
+    roughness: float = 1.0
+    """0 a mirror, 1 chalk. Distilled colors carry their own shading, so highlights on top of it are off by default."""
+    metallic: float = 0.0
+    """0 a dielectric, 1 a metal."""
+    is_unlit: bool = False
+    """True: viewers show the texture as it is, without any light (KHR_materials_unlit)."""
+
+    def __post_init__(self) -> None:
+        for name in ("roughness", "metallic"):
+            value = getattr(self, name)
+            if not 0.0 <= value <= 1.0:
+                raise ValueError(f"material {name} must be between 0 and 1, got {value}")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ What is random in step k is drawn from generators keyed by (seed, stream, k), so
 on the same machine, with the numbers that it would have had.
 """
 
+import copy
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -15,8 +16,27 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..storage.atomic_file import atomic_path
-from .averaging import average_decay, averaged_copy, update_average
 from .records import LossRecord
+
+
+def average_decay(step: int, decay: float) -> float:
+    """Smaller at the start, so that the random weights are forgotten: (1 + step) / (10 + step) up to `decay`."""
+    return min(decay, (1 + step) / (10 + step))
+
+
+def averaged_copy(network: nn.Module) -> nn.Module:
+    """A copy that no optimizer touches."""
+    return copy.deepcopy(network).eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
+    """average = decay * average + (1 - decay) * network, weight by weight; buffers are copied."""
+    mine = [weight.data for weight in average.parameters()]
+    torch._foreach_lerp_(mine, [weight.data for weight in network.parameters()], 1 - decay)
+    for kept, current in zip(average.buffers(), network.buffers(), strict=True):
+        kept.copy_(current)
+
 
 STATE_FILE = "state.pt"
 
