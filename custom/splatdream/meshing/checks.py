@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from .connectivity import face_components, fans_per_vertex
+from .gaussian_sums import cells_of_boxes
 from .mesh import Mesh, directed_edges, is_degenerate, unique_edges
 
 
@@ -104,18 +105,12 @@ def _neighbors(mesh: Mesh) -> Int[Tensor, "P 2"]:
     while True:
         first = ((low - origin) / size).floor().long()
         extents = ((high - origin) / size).floor().long() - first + 1
-        counts = extents.prod(1)
         # A few large faces among small ones would fill the grid: coarser cells then.
-        if counts.sum() <= _MAX_CELLS_PER_FACE * len(mesh) + 1000:
+        if extents.prod(1).sum() <= _MAX_CELLS_PER_FACE * len(mesh) + 1000:
             break
         size = 1.5 * size
-    entries = torch.repeat_interleave(counts)
-    within = torch.arange(len(entries), device=counts.device) - (counts.cumsum(0) - counts)[entries]
-    extent = extents[entries]
-    place = torch.stack(
-        [within // (extent[:, 1] * extent[:, 2]), within // extent[:, 2] % extent[:, 1], within % extent[:, 2]], dim=1
-    )
-    cells = first[entries] + place
+    entries, within = cells_of_boxes(extents)
+    cells = first[entries] + within
     shape = cells.amax(0) + 1
     keys = (cells[:, 0] * shape[1] + cells[:, 1]) * shape[2] + cells[:, 2]
     keys, order = keys.sort(stable=True)

@@ -1,15 +1,12 @@
 """From a cloud, or a bare mesh, to a textured mesh: extract, unwrap, look from all sides, bake, close the seams."""
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 
 import torch
 
 from ..cameras.batch import CameraBatch
 from ..gaussians.cloud import GaussianCloud
-from ..meshing.extraction import ExtractionOptions, extract_mesh
+from ..meshing.extraction import ExtractionOptions, extract_mesh, timed
 from ..meshing.mesh import Mesh
 from ..rendering.render import render
 from .baking import Photographs, bake
@@ -78,19 +75,19 @@ def paint_mesh(
 def _paint(
     mesh: Mesh, cloud: GaussianCloud | None, baking: BakingOptions, material: Material, seconds: dict[str, float]
 ) -> tuple[TexturedMesh, dict[str, object]]:
-    with _timed(seconds, "unwrap"):
+    with timed(seconds, "unwrap"):
         unwrapping = unwrap(mesh, baking.texture_size, baking.padding)
     report: dict[str, object] = {"unwrap": {"num_charts": unwrapping.num_charts, "used_share": unwrapping.used_share}}
     if cloud is None:
         gray = torch.full((baking.texture_size, baking.texture_size, 3), 0.5).to(mesh.vertices)
         return TexturedMesh(mesh, unwrapping.layout, gray, material), report
-    with _timed(seconds, "texels"):
+    with timed(seconds, "texels"):
         texels = map_texels(unwrapping.layout, baking.texture_size, baking.texture_size)
-    with _timed(seconds, "photograph"):
+    with timed(seconds, "photograph"):
         photographs = photograph(cloud, surrounding_cameras(mesh, baking.num_views, baking.view_size))
-    with _timed(seconds, "bake"):
+    with timed(seconds, "bake"):
         baked = bake(photographs, mesh, texels, RayCaster(mesh), baking.sharpness)
-    with _timed(seconds, "seams"):
+    with timed(seconds, "seams"):
         seams = find_seams(mesh.faces, unwrapping.layout)
         texture = close_seams(baked.texture, seams)
     report["bake"] = {
@@ -107,10 +104,3 @@ def photograph(cloud: GaussianCloud, cameras: CameraBatch) -> Photographs:
     black = cameras.c2w.new_zeros(1, 3)
     views = [render(cloud, cameras[i : i + 1], black, cloud.sh_degree) for i in range(len(cameras))]
     return Photographs(cameras, torch.cat([view.rgb for view in views]), torch.cat([view.alpha for view in views]))
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
-    started = time.perf_counter()
-    yield
-    seconds[name] = time.perf_counter() - started

@@ -5,6 +5,7 @@ on the same machine, with the numbers that it would have had.
 """
 
 import copy
+import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -22,11 +23,6 @@ from .records import LossRecord
 def average_decay(step: int, decay: float) -> float:
     """Smaller at the start, so that the random weights are forgotten: (1 + step) / (10 + step) up to `decay`."""
     return min(decay, (1 + step) / (10 + step))
-
-
-def averaged_copy(network: nn.Module) -> nn.Module:
-    """A copy that no optimizer touches."""
-    return copy.deepcopy(network).eval().requires_grad_(False)
 
 
 @torch.no_grad()
@@ -70,8 +66,6 @@ class LoopOptions:
 
 def learning_rate_factor(step: int, warmup_steps: int, decay_steps: int) -> float:
     """Linear warm-up, then half a cosine from 1 to 0.05, then 0.05."""
-    import math
-
     progress = min(1.0, step / max(1, decay_steps))
     return min(1.0, (step + 1) / max(1, warmup_steps)) * (0.05 + 0.475 * (1 + math.cos(math.pi * progress)))
 
@@ -96,7 +90,7 @@ def train(
         ValueError: the state in the folder belongs to another training.
         FloatingPointError: the loss is not finite.
     """
-    average = averaged_copy(networks)
+    average = copy.deepcopy(networks).eval().requires_grad_(False)
     optimizer = torch.optim.AdamW(networks.parameters(), lr=options.learning_rate, weight_decay=1e-4)
     step = _resume(folder / STATE_FILE, identity, networks, average, optimizer)
     record = LossRecord(folder / "loss.csv", step)
