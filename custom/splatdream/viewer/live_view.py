@@ -8,6 +8,9 @@ from typing import Any
 from ..export.model_page import FRONT_VIEW
 from .page_server import LOOPBACK
 
+_MIN_INTERVAL_S = 0.5
+"""An update that comes sooner after the last one that was sent is skipped."""
+
 
 class LiveView:
     """A viser server with one asset.
@@ -15,20 +18,12 @@ class LiveView:
     Args:
         port: TCP port; the next free one is taken when it is in use, so read `url`.
         title: of the page; for a generated asset its prompt.
-        min_interval_s: an update that comes sooner after the last one that was sent is skipped.
-        clock: seconds, for the interval.
 
     Raises:
         ImportError: viser is not installed.
     """
 
-    def __init__(
-        self,
-        port: int = 8080,
-        title: str = "splatdream",
-        min_interval_s: float = 0.5,
-        clock: Callable[[], float] = time.monotonic,
-    ):
+    def __init__(self, port: int = 8080, title: str = "splatdream") -> None:
         try:
             import viser
         except ImportError as error:
@@ -41,8 +36,6 @@ class LiveView:
         self._server.initial_camera.look_at = FRONT_VIEW.target
         self._server.initial_camera.fov = math.radians(FRONT_VIEW.fovy_deg)
         self._status = self._server.gui.add_markdown("")
-        self._min_interval_s = min_interval_s
-        self._clock = clock
         self._last_update_s = -math.inf
 
     @property
@@ -57,8 +50,8 @@ class LiveView:
 
         Costs nothing but a look at the clock when it is too soon, so a training loop may call it at every step.
         """
-        now = self._clock()
-        if now - self._last_update_s < self._min_interval_s:
+        now = time.monotonic()
+        if now - self._last_update_s < _MIN_INTERVAL_S:
             return False
         self._last_update_s = now
         with self._server.atomic():
