@@ -1,6 +1,6 @@
 """From a cloud, or a bare mesh, to a textured mesh: extract, unwrap, look from all sides, bake, close the seams."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 
 import torch
 
@@ -35,10 +35,11 @@ class BakingOptions:
 @dataclass(frozen=True)
 class MeshingResult:
     textured: TexturedMesh
-    report: dict[str, object] = field(default_factory=dict)
+    report: dict[str, object]
     """Plain values for a JSON file: what was chosen and measured, and the seconds of each part."""
 
 
+@torch.no_grad()
 def mesh_from_cloud(
     cloud: GaussianCloud,
     extraction: ExtractionOptions = ExtractionOptions(),  # noqa: B008 - frozen
@@ -51,36 +52,10 @@ def mesh_from_cloud(
         ValueError: the cloud is empty, too faint or not finite, or has no surface at the threshold.
         ImportError: scikit-image, fast-simplification, xatlas or embreex is missing.
     """
-    cloud = cloud.detach()
     extracted = extract_mesh(cloud, extraction)
-    seconds = dict(extracted.seconds)
-    textured, report = _paint(extracted.mesh, cloud, baking, material, seconds)
-    mesh_report = {"threshold": extracted.threshold, **extracted.report.as_dict()}
-    return MeshingResult(textured, {"mesh": mesh_report, **report, "seconds": seconds})
-
-
-def paint_mesh(
-    mesh: Mesh,
-    cloud: GaussianCloud | None,
-    baking: BakingOptions = BakingOptions(),
-    material: Material = Material(),  # noqa: B008 - frozen
-) -> MeshingResult:
-    """Unwraps a mesh and bakes the colors of a cloud onto it; without a cloud it stays gray, to be refined."""
-    seconds: dict[str, float] = {}
-    textured, report = _paint(mesh, cloud, baking, material, seconds)
-    return MeshingResult(textured, {**report, "seconds": seconds})
-
-
-@torch.no_grad()
-def _paint(
-    mesh: Mesh, cloud: GaussianCloud | None, baking: BakingOptions, material: Material, seconds: dict[str, float]
-) -> tuple[TexturedMesh, dict[str, object]]:
+    mesh, seconds = extracted.mesh, dict(extracted.seconds)
     with timed(seconds, "unwrap"):
         unwrapping = unwrap(mesh, baking.texture_size, baking.padding)
-    report: dict[str, object] = {"unwrap": {"num_charts": unwrapping.num_charts, "used_share": unwrapping.used_share}}
-    if cloud is None:
-        gray = torch.full((baking.texture_size, baking.texture_size, 3), 0.5).to(mesh.vertices)
-        return TexturedMesh(mesh, unwrapping.layout, gray, material), report
     with timed(seconds, "texels"):
         texels = map_texels(unwrapping.layout, baking.texture_size, baking.texture_size)
     with timed(seconds, "photograph"):
@@ -90,13 +65,28 @@ def _paint(
     with timed(seconds, "seams"):
         seams = find_seams(mesh.faces, unwrapping.layout)
         texture = close_seams(baked.texture, seams)
-    report["bake"] = {
-        "num_views": len(photographs.cameras),
-        "seen_share": baked.seen_share,
-        "seams_before": asdict(measure_seams(baked.texture, seams)),
-        "seams": asdict(measure_seams(texture, seams)),
+    report = {
+        "mesh": {"threshold": extracted.threshold, **extracted.report.as_dict()},
+        "unwrap": unwrapping.facts(),
+        "bake": {
+            "num_views": len(photographs.cameras),
+            "seen_share": baked.seen_share,
+            "seams_before": asdict(measure_seams(baked.texture, seams)),
+            "seams": asdict(measure_seams(texture, seams)),
+        },
+        "seconds": seconds,
     }
-    return TexturedMesh(mesh, unwrapping.layout, texture, material), report
+    return MeshingResult(TexturedMesh(mesh, unwrapping.layout, texture, material), report)
+
+
+def gray_mesh(mesh: Mesh, baking: BakingOptions, material: Material) -> MeshingResult:
+    """The mesh with a gray texture, to be refined."""
+    seconds: dict[str, float] = {}
+    with timed(seconds, "unwrap"):
+        unwrapping = unwrap(mesh, baking.texture_size, baking.padding)
+    gray = torch.full((baking.texture_size, baking.texture_size, 3), 0.5).to(mesh.vertices)
+    textured = TexturedMesh(mesh, unwrapping.layout, gray, material)
+    return MeshingResult(textured, {"unwrap": unwrapping.facts(), "seconds": seconds})
 
 
 def photograph(cloud: GaussianCloud, cameras: CameraBatch) -> Photographs:

@@ -22,6 +22,10 @@ class Unwrapping:
     used_share: float
     """Share of the texture that charts cover."""
 
+    def facts(self) -> dict[str, object]:
+        """Plain values for a JSON file."""
+        return {"num_charts": self.num_charts, "used_share": self.used_share}
+
 
 def unwrap(mesh: Mesh, texture_size: int, padding: int = 4) -> Unwrapping:
     """Cuts the mesh into charts and packs them into a square texture. Deterministic.
