@@ -132,7 +132,7 @@ def _edges_pierce(mesh: Mesh, pairs: Int[Tensor, "P 2"]) -> Bool[Tensor, "P"]:
     """True where an edge of the first face passes through the second; touching it with a vertex does not count."""
     edges = directed_edges(mesh.faces).reshape(-1, 3, 2)[pairs[:, 0]]
     others = mesh.faces[pairs[:, 1]]
-    is_shared = (edges[..., None] == others[:, None, None, :]).any(dim=(2, 3))
+    is_shared = (edges[..., None] == others[:, None, None, :]).flatten(2).any(dim=2)
     vertices = mesh.vertices.double()
     pierces = torch.zeros(len(pairs), dtype=torch.bool, device=pairs.device)
     for edge in range(3):

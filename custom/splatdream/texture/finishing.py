@@ -48,7 +48,7 @@ def find_seams(faces: Int[Tensor, "F 3"], layout: UvLayout) -> Seams:
     uv_sides = uv_sides[order]
     is_pair = keys[1:] == keys[:-1]
     first, second = uv_sides[:-1][is_pair], uv_sides[1:][is_pair]
-    apart = (layout.uvs[first] != layout.uvs[second]).any(dim=(1, 2))
+    apart = (layout.uvs[first] != layout.uvs[second]).flatten(1).any(dim=1)
     along = ((torch.arange(_PLACES_PER_EDGE) + 0.5) / _PLACES_PER_EDGE).to(layout.uvs)[None, :, None]
     left, right = (
         (layout.uvs[side[:, :1]] * (1 - along) + layout.uvs[side[:, 1:]] * along).reshape(-1, 2)
