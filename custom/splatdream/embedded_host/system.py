@@ -97,6 +97,21 @@ class BaseSystem(pl.LightningModule, Updateable, SaverMixin):
     def update_step(self, epoch: int, global_step: int, on_load_weights: bool = False) -> None:
         pass
 
+    def training_step(self, batch: Any, batch_idx: int) -> Any:
+        raise NotImplementedError
+
+    def validation_step(self, batch: Any, batch_idx: int) -> Any:
+        raise NotImplementedError
+
+    def on_validation_epoch_end(self) -> None:
+        raise NotImplementedError
+
+    def test_step(self, batch: Any, batch_idx: int) -> Any:
+        raise NotImplementedError
+
+    def predict_step(self, batch: Any, batch_idx: int) -> Any:
+        raise NotImplementedError
+
     def on_train_batch_start(self, batch: Any, batch_idx: int, unused: int = 0) -> None:
         self._start_of_batch(batch, "train", self.trainer.train_dataloader)
 
