@@ -26,7 +26,7 @@ def measure(faces: int, resolution: int, texture_size: int, cloud_path: str | No
     from splatdream.texture.mesh_files import write_glb
     from splatdream.texture.mesh_from_cloud import BakingOptions, mesh_from_cloud
     from splatdream.texture.mesh_rendering import paint, rasterize
-    from splatdream.texture.ray_casting import ray_caster
+    from splatdream.texture.ray_casting import RayCaster
     from splatdream.texture.viewpoints import surrounding_cameras
 
     cloud = read_ply(cloud_path) if cloud_path else surface_cloud("an orange cat", num_views=24, size=64)
@@ -43,7 +43,7 @@ def measure(faces: int, resolution: int, texture_size: int, cloud_path: str | No
     camera = surrounding_cameras(textured.mesh, 6, 512)[:1]
     texture = textured.texture.clone().requires_grad_()
     clock = time.perf_counter()
-    fragments = rasterize(ray_caster(textured.mesh), camera, supersampling=1)
+    fragments = rasterize(RayCaster(textured.mesh), camera, supersampling=1)
     seconds["rays of 512 x 512"] = time.perf_counter() - clock
     clock = time.perf_counter()
     paint(fragments, textured.layout, texture, torch.ones(1, 3)).square().sum().backward()

@@ -54,7 +54,7 @@ OWNERS = {
     "peft": ("guidance/", "priors/"),
     "nerfacc": ("fields/",),
     "viser": ("viewer/live_view.py",),
-    "embreex": ("texture/embree_rays.py",),
+    "embreex": ("texture/ray_casting.py",),
     "xatlas": ("texture/unwrap.py",),
     "trimesh": ("texture/mesh_files.py",),
     "skimage": ("meshing/marching_cubes.py",),

@@ -7,10 +7,9 @@ import pytest
 import torch
 from splatdream.evaluation.asset_report import evaluate_asset
 from splatdream.evaluation.calibration import calibrate, fit_likelihood
-from splatdream.evaluation.calibration_cases import VERDICTS, calibration_cases
 from splatdream.evaluation.calibration_records import CaseRecord, measure_cases, read_records, true_words
 from splatdream.evaluation.calibration_report import report
-from splatdream.evaluation.constructed_cases import collapsed, true_object, wedges
+from splatdream.evaluation.constructed_cases import VERDICTS, calibration_cases, collapsed, true_object, wedges
 from splatdream.evaluation.distilled_cases import check_distilled
 from splatdream.evaluation.measurement import MeasurementPlan
 from splatdream.evaluation.thresholds_file import calibration_for, read_calibration, write_calibration
@@ -136,12 +135,16 @@ def test_measured_cases_are_not_measured_again_and_half_a_line_is_dropped(result
     assert read_records(path) == [known]
 
 
-def test_the_shipped_calibration_is_of_the_packaged_priors():
-    priors = [load_judge(name) for name in PACKAGED]
-    calibration = calibration_for(priors, 12, 4)
+@pytest.fixture(scope="module")
+def judges():
+    return [load_judge(name) for name in PACKAGED]
+
+
+def test_the_shipped_calibration_is_of_the_packaged_priors(judges):
+    calibration = calibration_for(judges, 12, 4)
     assert calibration is not None
     assert calibration.thresholds["camera gap"].low >= 0.95
-    assert calibration_for(priors, 12, 2) is None
+    assert calibration_for(judges, 12, 2) is None
 
 
 @pytest.mark.slow
@@ -154,9 +157,8 @@ def test_the_shipped_calibration_is_of_the_packaged_priors():
         (lambda scene: collapsed(true_object(scene)), "collapsed"),
     ],
 )
-def test_the_packaged_priors_find_what_was_put_together_without_the_true_object(build, expected):
-    priors = [load_judge(name) for name in PACKAGED]
-    found = evaluate_asset(build(build_scene("a red cat")), "a red cat", priors)
+def test_the_packaged_priors_find_what_was_put_together_without_the_true_object(build, expected, judges):
+    found = evaluate_asset(build(build_scene("a red cat")), "a red cat", judges)
     assert found.judgment.verdict.value == expected
     assert found.verdict.value == expected
     assert found.disagreement == ""

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from splatdream.evaluation.self_similarity import self_similarity
+from splatdream.evaluation.appearance import self_similarity
 
 
 def _images(places):

@@ -9,8 +9,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "meshing"))
 
 from analytic import cube
 from splatdream.meshing.mesh import Mesh
-from splatdream.texture.material import Material
-from splatdream.texture.textured_mesh import TexturedMesh, UvLayout
+from splatdream.texture.textured_mesh import Material, TexturedMesh, UvLayout
 
 
 def colored_cube() -> TexturedMesh:

@@ -12,9 +12,8 @@ import pytest
 import torch
 from PIL import Image
 from splatdream.meshing.mesh import Mesh
-from splatdream.texture.material import Material
 from splatdream.texture.mesh_files import read_mesh, write_glb, write_obj
-from splatdream.texture.textured_mesh import TexturedMesh, UvLayout
+from splatdream.texture.textured_mesh import Material, TexturedMesh, UvLayout
 
 pytest.importorskip("trimesh")
 VALIDATOR = "gltf-validator@2.0.0-dev.3.10"

@@ -14,7 +14,7 @@ from colored_cube import colored_cube
 from splatdream.cameras.batch import orbit_cameras
 from splatdream.texture.mesh_files import write_glb
 from splatdream.texture.mesh_rendering import paint, rasterize
-from splatdream.texture.ray_casting import ray_caster
+from splatdream.texture.ray_casting import RayCaster
 
 SIZE = 160
 THREE = "three@0.170.0"
@@ -60,7 +60,7 @@ def test_another_renderer_shows_what_was_baked(browser, tmp_path):
         shown = torch.from_numpy(browser.screenshot())
     finally:
         server.shutdown()
-    fragments = rasterize(ray_caster(textured.mesh), camera, supersampling=4)
+    fragments = rasterize(RayCaster(textured.mesh), camera, supersampling=4)
     expected = paint(fragments, textured.layout, textured.texture, torch.ones(1, 3))[0]
     alpha = fragments.alphas[0, ..., 0]
     # The outline lies where ours lies, and inside of it the colors are the same to two steps of 255.

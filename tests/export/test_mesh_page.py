@@ -16,14 +16,14 @@ pytest.importorskip("embreex")
 
 from colored_cube import colored_cube
 from splatdream.texture.mesh_rendering import paint, rasterize
-from splatdream.texture.ray_casting import ray_caster
+from splatdream.texture.ray_casting import RayCaster
 
 WIDTH, HEIGHT = 200, 160
 
 
 def _rendered(textured, azimuth_deg: float, elevation_deg: float, background: float) -> np.ndarray:
     cameras = orbit_cameras([elevation_deg], [azimuth_deg], distance=2.5, width=WIDTH, height=HEIGHT)
-    fragments = rasterize(ray_caster(textured.mesh), cameras, supersampling=2)
+    fragments = rasterize(RayCaster(textured.mesh), cameras, supersampling=2)
     return paint(fragments, textured.layout, textured.texture, torch.full((1, 3), background))[0].numpy()
 
 

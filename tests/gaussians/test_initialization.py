@@ -68,7 +68,7 @@ def test_colors_of_points_are_kept():
         ({"points": torch.zeros(1, 3)}, "give the scale"),
         ({"points": torch.eye(3), "opacity": 1.0}, "opacity"),
         ({"points": torch.eye(3), "scale": 0.0}, "scale"),
-        ({"points": torch.eye(3), "sh_degree": 4}, "sh_degree"),
+        ({"points": torch.eye(3), "sh_degree": 4}, "degree 4 is not supported"),
     ],
 )
 def test_impossible_beginnings_are_refused(arguments, message):

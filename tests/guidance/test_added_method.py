@@ -35,7 +35,7 @@ def train(guidance, optimizer, steps):
         rgb = torch.full((2, 4, 4, 3), 0.25, requires_grad=True)
         out = guidance(rgb, PROMPTS, **CAMERAS.to_batch())
         optimizer.zero_grad()
-        (out["loss_sds"] + out["loss_train_color"]).backward()
+        (out["loss_sds"] + out["loss_mean_color"]).backward()
         optimizer.step()
     return rgb.grad
 
@@ -77,7 +77,7 @@ def test_the_playground_teaches_what_it_does_not_know_exactly(generator):
 def test_a_whole_run_keeps_what_was_learned_in_its_checkpoint(tmp_path, monkeypatch):
     monkeypatch.setenv("SPLATDREAM_CACHE", str(tmp_path))
     config = Path(__file__).parents[2] / "configs" / "tiny.yaml"
-    overrides = ("system.guidance.method=toy", "system.loss.lambda_train_color=1.0", "trainer.max_steps=3")
+    overrides = ("system.guidance.method=toy", "system.loss.lambda_mean_color=1.0", "trainer.max_steps=3")
     quiet = ("use_timestamp=false", "trainer.enable_progress_bar=false", "system.export_after_training=false")
     paths = (f"exp_root_dir={tmp_path}", "tag=toy", "data.num_test_views=1")
     assert main(["--config", str(config), "--train", *overrides, *quiet, *paths]) == 0

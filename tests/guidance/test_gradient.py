@@ -79,7 +79,7 @@ def test_what_breaks_while_a_learner_is_taught_is_caught_too(monkeypatch):
     monkeypatch.setitem(METHODS, TOY.name, TOY)
     guidance = Guidance({"prior_type": "splatdream-null-prior", "method": "toy"})
     out = guidance(torch.zeros(2, 4, 4, 3), PROMPTS, **CAMERAS.to_batch())
-    (out["loss_train_color"] * torch.tensor(torch.nan)).backward()
+    (out["loss_mean_color"] * torch.tensor(torch.nan)).backward()
     assert not guidance.learner.color.grad.any()
 
 

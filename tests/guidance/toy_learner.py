@@ -12,6 +12,8 @@ from torch import nn
 class MeanColor(Learner):
     """Learns the mean color of the latents that it sees."""
 
+    loss_names = ("mean_color",)
+
     def __init__(self, prior, seed, *, rate: Annotated[float, OptionRange(0)] = 0.1):
         super().__init__()
         self.learning_rate = rate
@@ -21,7 +23,7 @@ class MeanColor(Learner):
         return {"color": self.color.detach()}
 
     def losses(self, step):
-        return {"loss_train_color": (step.latents - self.color).square().mean()}
+        return {"loss_mean_color": (step.latents - self.color).square().mean()}
 
 
 def away_from_gray(denoiser, latents, timesteps, noise, *, strength: Annotated[float, OptionRange(0)] = 1.0, color):

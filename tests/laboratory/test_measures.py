@@ -14,7 +14,7 @@ def test_the_front_share_of_a_true_object_is_that_of_the_front_quarter():
     truth = composite(trace(build_scene("a red car"), cameras), torch.ones(24, 3))
 
     def share(renders):
-        return front_share(yaw_map(renders, truth[None], torch.tensor([15.0]), row=0))
+        return front_share(yaw_map(renders, truth[None], row=0))
 
     assert share(truth) == pytest.approx(7 / 24)
     assert share(truth.roll(5, dims=0)) == pytest.approx(7 / 24)

@@ -3,10 +3,9 @@
 import pytest
 import torch
 from splatdream.cameras.batch import orbit_cameras
-from splatdream.prompts.directions import ViewDirection, ViewThresholds, classify_views
+from splatdream.prompts.directions import ViewDirection, ViewThresholds, classify_views, describe_view
 from splatdream.prompts.prompt_library import resolve_prompt
 from splatdream.prompts.view_prompts import from_upstream, make_view_prompts
-from splatdream.prompts.wording import STYLES, describe_view
 from splatdream.toybox.vocabulary import parse_caption
 
 SIDE, FRONT, BACK, OVERHEAD = ViewDirection.SIDE, ViewDirection.FRONT, ViewDirection.BACK, ViewDirection.OVERHEAD
@@ -41,7 +40,7 @@ def test_thresholds_can_be_moved():
     assert directions.tolist() == [SIDE, BACK, OVERHEAD]
 
 
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", ["suffix", "prefix"])
 @pytest.mark.parametrize("direction", ViewDirection)
 def test_the_toybox_reads_a_worded_view_back(style, direction):
     caption = parse_caption(describe_view("an orange cat", direction, style))

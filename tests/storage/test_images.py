@@ -30,11 +30,11 @@ def test_nan_is_an_error_and_writes_nothing(tmp_path):
 
 def test_every_image_stands_unchanged_in_its_row_and_column():
     images = torch.rand(2, 3, 8, 10, 3, generator=torch.Generator().manual_seed(0))
-    sheet = contact_sheet(images, ["", ""], ["", "", ""], gap_px=2)
-    assert sheet.shape == (2 + 2 * (8 + 2), 2 + 3 * (10 + 2), 3)
+    sheet = contact_sheet(images, ["", ""], ["", "", ""])
+    assert sheet.shape == (4 + 2 * (8 + 4), 4 + 3 * (10 + 4), 3)
     for row in range(2):
         for column in range(3):
-            top, left = 2 + row * 10, 2 + column * 12
+            top, left = 4 + row * 12, 4 + column * 14
             cell = sheet[top : top + 8, left : left + 10]
             assert (cell - images[row, column]).abs().max() <= 0.5 / 255 + 1e-6
 
@@ -59,7 +59,7 @@ def test_a_label_is_never_cut_by_a_narrow_image():
 
 def test_zoom_makes_squares_of_pixels():
     images = torch.rand(1, 1, 4, 5, 3, generator=torch.Generator().manual_seed(0))
-    sheet = contact_sheet(images, [""], [""], zoom=3, gap_px=0)
+    sheet = contact_sheet(images, [""], [""], zoom=3)[4:-4, 4:-4]
     torch.testing.assert_close(sheet[1::3, 1::3], images[0, 0], atol=0.5 / 255 + 1e-6, rtol=0)
     assert torch.equal(sheet[::3, ::3], sheet[2::3, 2::3])
 

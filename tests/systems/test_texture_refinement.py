@@ -148,7 +148,8 @@ def test_a_mesh_file_is_painted_by_noising_and_denoising(finished_run, tmp_path)
 
 def test_a_checkpoint_of_the_first_stage_is_converted(tmp_path):
     tiny = ["--config", str(CONFIGS / "tiny.yaml"), "--train", f"exp_root_dir={tmp_path}", "use_timestamp=false"]
-    assert main([*tiny, "trainer.enable_progress_bar=false", "system.export_after_training=false"]) == 0
+    quick = ("trainer.enable_progress_bar=false", "system.export_after_training=false", "trainer.max_steps=1")
+    assert main([*tiny, *quick]) == 0
     checkpoint = tmp_path / "tiny" / "an_orange_cat" / "ckpts" / "last.ckpt"
     overrides = (f"system.geometry_convert_from={checkpoint}", "system.prompt_processor.prompt=an orange cat")
     assert launch(tmp_path, "train", *overrides, *SMALL_MESH, "trainer.max_steps=1") == 0

@@ -8,10 +8,9 @@ from splatdream.losses.regularizers import total_variation_in_charts
 from splatdream.meshing.extraction import ExtractionOptions, extract_mesh
 from splatdream.meshing.mesh import Mesh
 from splatdream.texture.baking import Photographs, bake, project
-from splatdream.texture.finishing import fill_between_charts, inpaint
+from splatdream.texture.finishing import close_seams, fill_between_charts, find_seams, inpaint, measure_seams
 from splatdream.texture.mesh_rendering import paint, rasterize
-from splatdream.texture.ray_casting import ray_caster
-from splatdream.texture.seams import close_seams, find_seams, measure_seams
+from splatdream.texture.ray_casting import RayCaster
 from splatdream.texture.texels import map_texels
 from splatdream.texture.textured_mesh import UvLayout, sample_texture
 from splatdream.texture.unwrap import MAX_FACES, unwrap
@@ -77,7 +76,7 @@ def painted_ball(ball, unwrapped):
 
 
 def photographs_of(mesh, layout, texture, cameras) -> Photographs:
-    fragments = rasterize(ray_caster(mesh), cameras)
+    fragments = rasterize(RayCaster(mesh), cameras)
     return Photographs(cameras, paint(fragments, layout, texture, torch.zeros(len(cameras), 3)), fragments.alphas)
 
 
@@ -85,7 +84,7 @@ def test_what_is_photographed_is_what_is_baked(ball, unwrapped):
     texels, true = painted_ball(ball, unwrapped)
     cameras = surrounding_cameras(ball, 20, 128)
     photographs = photographs_of(ball, unwrapped.layout, true, cameras)
-    baked = bake(photographs, ball, texels, ray_caster(ball))
+    baked = bake(photographs, ball, texels, RayCaster(ball))
     error = (baked.texture - true).abs()[texels.covered()]
     assert error.mean() < 0.01
     assert baked.seen_share > 0.999
@@ -102,7 +101,7 @@ def test_what_is_hidden_is_not_painted_with_what_hides_it():
     is_small = texels.face_ids >= 12
     colors = torch.where(is_small[:, None], torch.tensor([1.0, 0, 0]), torch.tensor([0.0, 0, 1.0]))
     true = fill_between_charts(texels.image(colors), texels.covered())
-    baked = bake(photographs_of(mesh, layout, true, cameras), mesh, texels, ray_caster(mesh))
+    baked = bake(photographs_of(mesh, layout, true, cameras), mesh, texels, RayCaster(mesh))
     on_large = baked.texture.reshape(-1, 3)[texels.texels[~is_small & texels.is_inside]]
     # What is within a pixel of the outline is seen by this one camera only as a mixture.
     assert (on_large[:, 0] < 0.1).float().mean() > 0.97

@@ -55,4 +55,4 @@ def test_vertices_lie_in_the_ball_and_carry_the_paint():
 def test_the_inside_test_knows_inside_from_outside():
     scene = pack([box((0, 0, 0), (0.1, 0.2, 0.3), GRAY), frustum((1, 0, 0), (1, 0, 1), 0.5, GRAY, 0.0)])
     points = torch.tensor([[0.09, 0.19, 0.29], [0.11, 0, 0], [1.2, 0, 0.5], [1.3, 0, 0.5], [1, 0, 1.01]])
-    assert scene.contains(points).tolist() == [True, False, True, False, False]
+    assert scene.contains_each(points).any(dim=1).tolist() == [True, False, True, False, False]

@@ -29,7 +29,7 @@ def _marched_depths(scene, cameras, step=4e-3):
     for view in range(len(cameras)):
         for distance in torch.arange(1.2, 3.8, step):
             points = cameras.positions[view] + distance * directions[view]
-            is_first = scene.contains(points) & (depths[view] == 0)
+            is_first = scene.contains_each(points).any(dim=1) & (depths[view] == 0)
             depths[view][is_first] = (distance * (directions[view] @ forward[view]))[is_first]
     return depths.view(len(cameras), cameras.height, cameras.width)
 

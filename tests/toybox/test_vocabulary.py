@@ -1,6 +1,5 @@
 import pytest
-from splatdream.prompts.directions import ViewDirection
-from splatdream.prompts.wording import describe_view
+from splatdream.prompts.directions import ViewDirection, describe_view
 from splatdream.toybox.vocabulary import (
     ACCESSORIES,
     COLORS,

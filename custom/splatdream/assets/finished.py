@@ -20,7 +20,7 @@ from ..meshing.mesh import Mesh
 from ..rendering.render import render
 from ..texture.mesh_files import SUFFIXES, read_mesh
 from ..texture.mesh_rendering import lambert, paint, rasterize
-from ..texture.ray_casting import ray_caster
+from ..texture.ray_casting import RayCaster
 from ..texture.textured_mesh import TexturedMesh, UvLayout
 
 _VISIBLE_OPACITY = 0.1
@@ -75,7 +75,7 @@ class FinishedMesh(FinishedAsset):
 
     @torch.no_grad()
     def render(self, cameras: CameraBatch, background: Tensor) -> tuple[Tensor, Tensor]:
-        fragments = rasterize(ray_caster(self.mesh), cameras)
+        fragments = rasterize(RayCaster(self.mesh), cameras)
         if self.textured is not None:
             rgb = paint(fragments, self.textured.layout, self.textured.texture, background)
         else:

@@ -22,11 +22,10 @@ from ..meshing.decimation import decimate
 from ..meshing.extraction import ExtractionOptions
 from ..meshing.mesh import Mesh
 from ..texture.finishing import finished
-from ..texture.material import Material
 from ..texture.mesh_files import glb_bytes, read_mesh
-from ..texture.mesh_from_cloud import BakingOptions, mesh_from_cloud, paint_mesh
+from ..texture.mesh_from_cloud import BakingOptions, gray_mesh, mesh_from_cloud
 from ..texture.texels import map_texels
-from ..texture.textured_mesh import TexturedMesh, UvLayout
+from ..texture.textured_mesh import Material, TexturedMesh, UvLayout
 from .base import Asset, Regularizer
 
 _TENSORS = ("vertices", "vertex_offsets", "faces", "uvs", "uv_faces", "texture")
@@ -138,7 +137,7 @@ class TexturedMeshGeometry(Asset):
         mesh, textured = read_mesh(path)
         if textured is not None:
             return textured
-        result = paint_mesh(decimate(mesh, self.cfg.target_faces), None, self._baking(), self._material())
+        result = gray_mesh(decimate(mesh, self.cfg.target_faces), self._baking(), self._material())
         self.report = result.report
         return result.textured
 

@@ -3,8 +3,8 @@
 B cameras.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -21,6 +21,7 @@ from .conventions import (
 
 # threestudio's data modules fix these; only `mvp_mtx` and `proj_mtx` use them.
 UPSTREAM_NEAR, UPSTREAM_FAR = 0.01, 100.0
+_TENSORS = ("c2w", "fovy_rad", "elevation_deg", "azimuth_deg", "distances")
 
 
 @dataclass(frozen=True)
@@ -44,15 +45,10 @@ class CameraBatch:
 
     def __getitem__(self, index: slice | list[int] | Tensor) -> "CameraBatch":
         """The chosen cameras; always a batch, so index with a slice, a list or a tensor."""
-        return CameraBatch(
-            c2w=self.c2w[index],
-            fovy_rad=self.fovy_rad[index],
-            elevation_deg=self.elevation_deg[index],
-            azimuth_deg=self.azimuth_deg[index],
-            distances=self.distances[index],
-            width=self.width,
-            height=self.height,
-        )
+        return self._each(lambda tensor: tensor[index])
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "CameraBatch":
+        return replace(self, **{name: change(getattr(self, name)) for name in _TENSORS})
 
     @property
     def positions(self) -> Float[Tensor, "B 3"]:
@@ -74,19 +70,11 @@ class CameraBatch:
         return ray_directions(self.c2w, self.fovy_rad, self.width, self.height)
 
     def to(self, device: torch.device | str) -> "CameraBatch":
-        return CameraBatch(
-            c2w=self.c2w.to(device),
-            fovy_rad=self.fovy_rad.to(device),
-            elevation_deg=self.elevation_deg.to(device),
-            azimuth_deg=self.azimuth_deg.to(device),
-            distances=self.distances.to(device),
-            width=self.width,
-            height=self.height,
-        )
+        return self._each(lambda tensor: tensor.to(device))
 
     def resized(self, width: int, height: int) -> "CameraBatch":
         """The same cameras with another image size and the same vertical field of view."""
-        return CameraBatch(self.c2w, self.fovy_rad, self.elevation_deg, self.azimuth_deg, self.distances, width, height)
+        return replace(self, width=width, height=height)
 
     def to_batch(self) -> dict[str, Tensor | int]:
         """The batch that threestudio's systems, renderers and guidance expect (angles in degrees, fovy in radians)."""
@@ -135,15 +123,8 @@ def cat(batches: Sequence[CameraBatch]) -> CameraBatch:
     sizes = {(batch.width, batch.height) for batch in batches}
     if len(sizes) != 1:
         raise ValueError(f"cameras of one batch share one image size, got {sorted(sizes)}")
-    return CameraBatch(
-        c2w=torch.cat([batch.c2w for batch in batches]),
-        fovy_rad=torch.cat([batch.fovy_rad for batch in batches]),
-        elevation_deg=torch.cat([batch.elevation_deg for batch in batches]),
-        azimuth_deg=torch.cat([batch.azimuth_deg for batch in batches]),
-        distances=torch.cat([batch.distances for batch in batches]),
-        width=batches[0].width,
-        height=batches[0].height,
-    )
+    joined = {name: torch.cat([getattr(batch, name) for batch in batches]) for name in _TENSORS}
+    return replace(batches[0], **joined)
 
 
 def orbit_cameras(

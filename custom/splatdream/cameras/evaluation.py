@@ -14,10 +14,9 @@ def turntable_cameras(
     fovy_deg: float,
     width: int,
     height: int,
-    start_azimuth_deg: float = 0.0,
 ) -> CameraBatch:
     """Evenly spaced azimuths of one full turn; the first view is not repeated at the end."""
-    azimuths = start_azimuth_deg + torch.arange(num_views) * (360.0 / num_views)
+    azimuths = torch.arange(num_views) * (360.0 / num_views)
     elevations = torch.full((num_views,), float(elevation_deg))
     return orbit_cameras(elevations, azimuths, distance, fovy_deg, width, height)
 

@@ -3,7 +3,8 @@
 V view texts, N views.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,8 +12,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .auc import Auc, auc_with_interval, best_threshold
-from .calibration_cases import TRUE, VERDICTS
 from .calibration_records import CaseRecord
+from .constructed_cases import TRUE, VERDICTS
 from .verdict import MEASURES, Calibration, MeasureKind, Threshold, Verdict, judge, word_measures
 from .view_posterior import ViewLikelihood
 
@@ -20,6 +21,9 @@ Numbers = Mapping[str, Mapping[str, float]]
 """Key of a case -> measure -> number."""
 CONTROLLED = ("second front", "front peak")
 """The measures for which the view words are permuted as a negative control."""
+DECIDED_APART = (Verdict.COLLAPSED, Verdict.FRONTLESS, Verdict.OK)
+"""Decided before the others, or confirming them: what detects these has to tell them from everything else that has a
+front, true objects included."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class CalibrationResult:
 
 
 def calibrate(
-    records: Sequence[CaseRecord], fingerprints: Sequence[str], num_views: int, num_noises: int, seed: int = 0
+    records: Sequence[CaseRecord], fingerprints: Sequence[str], num_views: int, num_noises: int
 ) -> CalibrationResult:
     """Every second object, in the order of their names, fixes thresholds; the others give the figures.
 
@@ -48,7 +52,7 @@ def calibrate(
     fit, test = _halves(records)
     likelihood = fit_likelihood([record for record in fit if record.kind == TRUE])
     numbers = {record.key: measures_of_record(record, likelihood) for record in records}
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     thresholds = {name: _threshold(fit, test, numbers, name, generator) for name in MEASURES}
     calibration = Calibration(
         likelihood, thresholds, tuple(fingerprints), num_views, num_noises, "constructed toybox cases"
@@ -56,8 +60,8 @@ def calibrate(
     permuted = {record.key: word_measures(_with_permuted_words(record, generator), likelihood) for record in test}
     return CalibrationResult(
         calibration=calibration,
-        fit_objects=_names(fit),
-        test_objects=_names(test),
+        fit_objects=sorted({record.object_name for record in fit}),
+        test_objects=sorted({record.object_name for record in test}),
         auc_by_kind={name: _by_kind(test, numbers, name, generator) for name in MEASURES},
         control={name: _auc(test, permuted, name, *_sides(MEASURES[name]), generator) for name in CONTROLLED},
         confusion=confusion(test, calibration),
@@ -75,15 +79,14 @@ def _halves(records: Sequence[CaseRecord]) -> tuple[list[CaseRecord], list[CaseR
     return fit, [record for record in records if record.object_name not in first]
 
 
-def _names(records: Sequence[CaseRecord]) -> list[str]:
-    return sorted({record.object_name for record in records})
-
-
 def _threshold(
     fit: Sequence[CaseRecord], test: Sequence[CaseRecord], numbers: Numbers, name: str, generator: torch.Generator
 ) -> Threshold:
     measure = MEASURES[name]
-    positives, negatives = (_flat(_numbers(fit, numbers, name, kinds)) for kinds in _sides(measure))
+    positives, negatives = (
+        torch.tensor([number for group in by_object(fit, numbers, name, kinds).values() for number in group])
+        for kinds in _sides(measure)
+    )
     auc = _auc(test, numbers, name, *_sides(measure), generator)
     return Threshold(measure.sign * best_threshold(positives, negatives), auc.value, auc.low)
 
@@ -121,20 +124,17 @@ def measures_of_record(record: CaseRecord, likelihood: ViewLikelihood) -> dict[s
 
 def confusion(records: Sequence[CaseRecord], calibration: Calibration) -> dict[str, dict[str, int]]:
     """How many cases of each kind get which verdict."""
-    table: dict[str, dict[str, int]] = {}
+    table: dict[str, Counter[str]] = {}
     for record in records:
         verdict = judge(measures_of_record(record, calibration.likelihood), calibration).verdict.value
-        table.setdefault(record.kind, {})
-        table[record.kind][verdict] = table[record.kind].get(verdict, 0) + 1
-    return table
+        table.setdefault(record.kind, Counter())[verdict] += 1
+    return {kind: dict(verdicts) for kind, verdicts in table.items()}
 
 
 def _sides(measure: MeasureKind) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The kinds of cases that a measure has to detect, and those that it has to tell them from."""
     positives = tuple(kind for kind, verdict in VERDICTS.items() if verdict == measure.detects.value)
-    if measure.detects in (Verdict.COLLAPSED, Verdict.FRONTLESS, Verdict.OK):
-        # These are decided before the others, or confirm them: they have to be told from everything else that has a
-        # front, true objects included.
+    if measure.detects in DECIDED_APART:
         return positives, tuple(kind for kind in VERDICTS if kind not in (*positives, "no front"))
     return positives, (TRUE,)
 
@@ -155,23 +155,19 @@ def _auc(
     generator: torch.Generator,
     sign: int = 1,
 ) -> Auc:
-    sides = (_numbers(records, numbers, name, kinds, sign) for kinds in (positives, negatives))
+    sides = (by_object(records, numbers, name, kinds, sign) for kinds in (positives, negatives))
     return auc_with_interval(*sides, generator)
 
 
-def _numbers(
-    records: Sequence[CaseRecord], numbers: Numbers, name: str, kinds: Sequence[str], sign: int = 1
+def by_object(
+    records: Sequence[CaseRecord], numbers: Numbers, name: str, kinds: Collection[str], sign: int = 1
 ) -> dict[str, list[float]]:
-    """By object, larger for what the measure detects."""
+    """The numbers of a measure in cases of some kinds, larger for what it detects."""
     groups: dict[str, list[float]] = {}
     for record in records:
         if record.kind in kinds:
             groups.setdefault(record.object_name, []).append(sign * MEASURES[name].sign * numbers[record.key][name])
     return groups
-
-
-def _flat(groups: Mapping[str, Sequence[float]]) -> Float[Tensor, "n"]:
-    return torch.tensor([number for group in groups.values() for number in group])
 
 
 def _with_permuted_words(record: CaseRecord, generator: torch.Generator) -> Float[Tensor, "V N"]:

@@ -16,7 +16,7 @@ from ..cameras.conventions import wrap_degrees
 from ..priors.base import DiffusionPrior
 from ..prompts.directions import classify_views
 from ..storage.atomic_file import write_text
-from .calibration_cases import Case
+from .constructed_cases import Case
 from .measurement import MeasurementPlan, measure
 from .view_posterior import DIRECTIONS
 

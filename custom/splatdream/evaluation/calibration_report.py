@@ -4,7 +4,7 @@ import textwrap
 
 from .auc import Auc
 from .calibration import CalibrationResult
-from .calibration_cases import TRUE, VERDICTS
+from .constructed_cases import TRUE, VERDICTS
 from .distilled_cases import DistilledCheck
 from .verdict import DECIDING, MEASURES, MIN_LOWER_BOUND, Verdict
 

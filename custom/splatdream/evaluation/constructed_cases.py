@@ -1,9 +1,11 @@
-"""Objects whose verdict is known because they are put together for it: Janus, collapse, no face at all.
+"""Results whose verdict is known because they are put together for it, and how measures are calibrated by them.
 
 They are cut from toybox objects and shown by the toybox's own ray tracer. B cameras, K wedges.
 """
 
 import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -11,8 +13,11 @@ from torch import Tensor
 
 from ..cameras.batch import CameraBatch
 from ..cameras.conventions import wrap_degrees
+from ..cameras.random_streams import generator_for
+from ..toybox.objects import build_scene
 from ..toybox.ray_tracer import trace, trace_surface
 from ..toybox.scene import Scene
+from ..toybox.vocabulary import COLORS, FACED_OBJECTS, FRONTLESS_OBJECTS, ToyboxCaption
 from .ground_truth import RenderFunction, seen_from
 
 _SUPERSAMPLING = 2
@@ -95,3 +100,55 @@ def _layer(
     far = float(cameras.distances.max()) * 10
     order = depths + far * is_outside
     return trace(scene, cameras, supersampling=1), torch.where(depths > 0, order, math.inf)
+
+
+TRUE = "true"
+VERDICTS = {
+    TRUE: "ok",
+    "two faces": "repeated",
+    "three faces": "repeated",
+    "two backs": "faceless",
+    "one front": "collapsed",
+    "no front": "frontless",
+}
+"""The right verdict of each kind of case."""
+_BUILDERS: dict[str, Callable[[Scene], RenderFunction]] = {
+    TRUE: true_object,
+    "two faces": lambda scene: wedges(scene, 2),
+    "three faces": lambda scene: wedges(scene, 3),
+    "two backs": lambda scene: wedges(scene, 2, kept_deg=180.0),
+    "one front": lambda scene: collapsed(true_object(scene)),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One constructed result."""
+
+    kind: str
+    caption: ToyboxCaption
+    turn_deg: float
+    """By which it is turned, so that no measure can rest on where fronts usually are."""
+    is_faded: bool = False
+
+    @property
+    def key(self) -> str:
+        return f"{self.caption}: {self.kind}{', faded' if self.is_faded else ''}"
+
+    def render_function(self) -> RenderFunction:
+        build = _BUILDERS.get(self.kind, true_object)
+        render = turned(build(build_scene(self.caption)), self.turn_deg)
+        return faded(render) if self.is_faded else render
+
+
+def calibration_cases() -> Iterator[Case]:
+    """Every faced object in all kinds and every object without a front, first sharp, then faded in another color."""
+    colors = list(COLORS)
+    for is_faded in (False, True):
+        for index, name in enumerate((*FACED_OBJECTS, *FRONTLESS_OBJECTS)):
+            caption = ToyboxCaption(name, colors[(index + 3 * is_faded) % len(colors)])
+            generator = generator_for(0, "calibration-turn", index * len(colors) + is_faded)
+            turn_deg = 360 * float(torch.rand((), generator=generator))
+            kinds = _BUILDERS if name in FACED_OBJECTS else ("no front",)
+            for kind in kinds:
+                yield Case(kind, caption, turn_deg, is_faded)

@@ -7,7 +7,7 @@ import torch
 
 from ..toybox.vocabulary import ToyboxCaption
 from .auc import Auc, auc_with_interval
-from .calibration import confusion, measures_of_record
+from .calibration import DECIDED_APART, by_object, confusion, measures_of_record
 from .calibration_records import CaseRecord
 from .ground_truth import RenderFunction, evaluate_against_toybox
 from .verdict import DECIDING, MEASURES, Calibration, Verdict
@@ -41,23 +41,17 @@ class DistilledCheck:
     """Of the deciding measures for which both classes occur."""
 
 
-def check_distilled(records: Sequence[CaseRecord], calibration: Calibration, seed: int = 0) -> DistilledCheck:
+def check_distilled(records: Sequence[CaseRecord], calibration: Calibration) -> DistilledCheck:
     """Nothing is fitted here. `kind` of the records is the class by the true object."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     numbers = {record.key: measures_of_record(record, calibration.likelihood) for record in records}
     aucs = {}
     for name in DECIDING:
-        detects, sign = MEASURES[name].detects, MEASURES[name].sign
-        positives: dict[str, list[float]] = {}
-        negatives: dict[str, list[float]] = {}
-        for record in records:
-            if record.kind == detects.value:
-                side = positives
-            elif detects in (Verdict.OK, Verdict.COLLAPSED, Verdict.FRONTLESS) or record.kind == Verdict.OK.value:
-                side = negatives
-            else:
-                continue
-            side.setdefault(record.object_name, []).append(sign * numbers[record.key][name])
-        if positives and negatives:
-            aucs[name] = auc_with_interval(positives, negatives, generator)
+        detects = MEASURES[name].detects
+        others = {record.kind for record in records} - {detects.value}
+        if detects not in DECIDED_APART:
+            others &= {Verdict.OK.value}
+        sides = [by_object(records, numbers, name, kinds) for kinds in ({detects.value}, others)]
+        if all(sides):
+            aucs[name] = auc_with_interval(*sides, generator)
     return DistilledCheck(confusion(records, calibration), aucs)

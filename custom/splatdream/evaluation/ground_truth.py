@@ -65,14 +65,12 @@ class GroundTruthReport:
         return self.yaw_map.label.value if self.recognition.is_recognizable else UNRECOGNIZABLE
 
 
-def held_out_cameras(
-    distance: float = 2.5, fovy_deg: float = 49.1, size: int = 64, count: int = NUM_HELD_OUT
-) -> CameraBatch:
+def held_out_cameras(distance: float = 2.5, fovy_deg: float = 49.1, size: int = 64) -> CameraBatch:
     """Cameras that no grid of evaluation or training views contains: a golden-angle spiral over the sphere."""
-    index = torch.arange(count, dtype=torch.float32)
+    index = torch.arange(NUM_HELD_OUT, dtype=torch.float32)
     azimuth = wrap_degrees(7.0 + index * 180 * (3 - math.sqrt(5)))
     low, high = _HELD_OUT_ELEVATION_DEG
-    return orbit_cameras(low + (high - low) * (index + 0.5) / count, azimuth, distance, fovy_deg, size, size)
+    return orbit_cameras(low + (high - low) * (index + 0.5) / NUM_HELD_OUT, azimuth, distance, fovy_deg, size, size)
 
 
 @torch.no_grad()
@@ -111,7 +109,7 @@ def evaluate_against_toybox(
         turned=_agreement(rgb, alpha, scene, seen_from(cameras, turn_deg)),
         turn_deg=turn_deg,
         recognition=recognize(sides, truth[_YAW_MAP_ROW], _other_objects(parsed, distance, fovy_deg, size)),
-        yaw_map=yaw_map(sides, truth, torch.tensor(_YAW_MAP_ELEVATION_DEG), _YAW_MAP_ROW, has_front),
+        yaw_map=yaw_map(sides, truth, _YAW_MAP_ROW, has_front),
     )
 
 

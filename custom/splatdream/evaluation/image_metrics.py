@@ -42,11 +42,9 @@ def ssim(images: Float[Tensor, "B H W C"], references: Float[Tensor, "B H W C"])
     return (luminance * structure).mean(dim=(1, 2, 3))
 
 
-def silhouette_iou(
-    alphas: Float[Tensor, "B H W 1"], references: Float[Tensor, "B H W 1"], threshold: float = 0.5
-) -> Float[Tensor, "B"]:
-    """Shared over joint area of what is more opaque than `threshold`; 1 where both images are empty."""
-    a, b = alphas > threshold, references > threshold
+def silhouette_iou(alphas: Float[Tensor, "B H W 1"], references: Float[Tensor, "B H W 1"]) -> Float[Tensor, "B"]:
+    """Shared over joint area of what is more opaque than 0.5; 1 where both images are empty."""
+    a, b = alphas > 0.5, references > 0.5
     joint = (a | b).sum(dim=(1, 2, 3))
     shared = (a & b).sum(dim=(1, 2, 3))
     return torch.where(joint > 0, shared / joint.clamp(min=1), 1.0)

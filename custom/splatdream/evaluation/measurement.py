@@ -12,10 +12,9 @@ from torch import Tensor
 from ..cameras.batch import CameraBatch
 from ..cameras.evaluation import turntable_cameras
 from ..priors.base import DiffusionPrior
-from .appearance import Appearance, appearance
+from .appearance import Appearance, SelfSimilarity, appearance, self_similarity
 from .camera_gap import NUM_SIDES, CameraGap, camera_gap
 from .ground_truth import RenderFunction
-from .self_similarity import SelfSimilarity, self_similarity
 from .view_posterior import view_errors
 
 

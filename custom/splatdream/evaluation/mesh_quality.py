@@ -12,9 +12,9 @@ from ..cameras.sampling import OrbitRanges, sample_cameras
 from ..meshing.checks import check_report
 from ..meshing.comparison import SurfaceSamples, sample_surface, surface_distance
 from ..meshing.mesh import Mesh
+from ..texture.finishing import find_seams, measure_seams
 from ..texture.mesh_rendering import paint, rasterize
-from ..texture.ray_casting import ray_caster
-from ..texture.seams import find_seams, measure_seams
+from ..texture.ray_casting import RayCaster
 from ..texture.textured_mesh import TexturedMesh
 from ..toybox.mesh import scene_mesh
 from ..toybox.objects import build_scene
@@ -48,7 +48,7 @@ class MeshQuality:
 
 
 def evaluate_mesh(
-    textured: TexturedMesh, caption: str, num_views: int = 16, size: int = 128, num_points: int = 30_000, seed: int = 0
+    textured: TexturedMesh, caption: str, num_views: int = 16, size: int = 128, num_points: int = 30_000
 ) -> MeshQuality:
     """Compares geometry and images with the true object of a toybox caption.
 
@@ -60,7 +60,7 @@ def evaluate_mesh(
         ValueError: the caption has words that the toybox does not know.
     """
     scene = build_scene(caption)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     truth = sample_outside(scene, num_points, generator)
     diagonal = (truth.points.amax(0) - truth.points.amin(0)).norm().item()
     distance = surface_distance(
@@ -100,7 +100,7 @@ def compare_images(textured: TexturedMesh, scene: Scene, cameras: CameraBatch) -
     white = torch.ones(len(cameras), 3)
     rgba = trace(scene, cameras)
     truth = composite(rgba, white)
-    fragments = rasterize(ray_caster(textured.mesh), cameras)
+    fragments = rasterize(RayCaster(textured.mesh), cameras)
     images = paint(fragments, textured.layout, textured.texture, white)
     squares = (images - truth).square().mean(-1)
     mesh_alpha, true_alpha = fragments.alphas[..., 0], rgba[..., 3]

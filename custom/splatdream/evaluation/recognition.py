@@ -21,8 +21,6 @@ class Recognition:
 
     margin_db: float
     """Decibels of unexplained image; 0 for what resembles all objects alike."""
-    nearest_other: int
-    """Index of the other object that comes nearest."""
 
     @property
     def is_recognizable(self) -> bool:
@@ -38,9 +36,8 @@ def recognize(
     recognizable as a saturated one.
     """
     right = _unexplained(renders, truth)
-    wrong = torch.stack([_unexplained(renders, other) for other in others])
-    nearest = int(wrong.argmin())
-    return Recognition(float(10 * (wrong[nearest] / right).log10()), nearest)
+    wrong = torch.stack([_unexplained(renders, other) for other in others]).min()
+    return Recognition(float(10 * (wrong / right).log10()))
 
 
 def _unexplained(renders: Float[Tensor, "N H W 3"], views: Float[Tensor, "A H W 3"]) -> Float[Tensor, ""]:

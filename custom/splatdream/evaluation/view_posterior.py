@@ -14,8 +14,7 @@ from torch import Tensor
 from ..cameras.batch import CameraBatch
 from ..cameras.random_streams import generator_for
 from ..priors.base import DiffusionPrior, Views
-from ..prompts.directions import ViewDirection
-from ..prompts.wording import describe_view
+from ..prompts.directions import ViewDirection, describe_view
 from .front_arcs import FrontArcs, front_arcs, smoothed
 
 DIRECTIONS = (ViewDirection.FRONT, ViewDirection.SIDE, ViewDirection.BACK)

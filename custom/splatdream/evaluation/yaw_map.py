@@ -45,7 +45,6 @@ class YawMap:
     """phi: where the result is seen from."""
     matched_azimuth_deg: Float[Tensor, "N"]
     """m(phi) less `rotation_deg`, in [-180, 180): equal to phi for a true object, turned or not."""
-    matched_elevation_deg: Float[Tensor, "N"]
     psnr: Float[Tensor, "N"]
     """Of each view against its best match, decibels."""
     rotation_deg: float
@@ -61,7 +60,6 @@ class YawMap:
 def yaw_map(
     renders: Float[Tensor, "N H W 3"],
     truth: Float[Tensor, "E A H W 3"],
-    elevation_deg: Float[Tensor, "E"],
     row: int,
     has_front: bool = True,
 ) -> YawMap:
@@ -76,7 +74,7 @@ def yaw_map(
 
     Args:
         renders: views at azimuths 0, 360 / N, ... degrees, on white, in [0, 1].
-        truth: the true object, likewise, at azimuths 0, 360 / A, ... degrees and the given elevations.
+        truth: the true object, likewise, at azimuths 0, 360 / A, ... degrees and several elevations.
         row: index of the elevation that the renders were taken at.
         has_front: whether the true object has a front.
 
@@ -103,7 +101,6 @@ def yaw_map(
     return YawMap(
         azimuth_deg=azimuth_deg,
         matched_azimuth_deg=matched_azimuth_deg,
-        matched_elevation_deg=elevation_deg[torch.div(best, num_azimuths, rounding_mode="floor")],
         psnr=psnr,
         rotation_deg=float(wrap_degrees(torch.tensor(rotation * true_step_deg))),
         arcs=arcs,

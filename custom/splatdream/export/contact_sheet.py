@@ -14,6 +14,8 @@ from torch import Tensor
 from ..storage.images import to_uint8
 
 _INK, _PAPER = (40, 40, 40), (255, 255, 255)
+_GAP_PX = 4
+"""White pixels between neighbors."""
 
 
 def contact_sheet(
@@ -22,8 +24,6 @@ def contact_sheet(
     column_labels: Sequence[str],
     title: str = "",
     zoom: int = 1,
-    gap_px: int = 4,
-    font_px: int | None = None,
 ) -> Float[Tensor, "sheet_height sheet_width 3"]:
     """One picture with the images in a grid on white, row labels at the left, column labels and a title above.
 
@@ -33,8 +33,6 @@ def contact_sheet(
         column_labels: one per column.
         title: one line over everything; "" for none.
         zoom: every pixel becomes a square of zoom x zoom pixels, so that small renders can be looked at.
-        gap_px: white pixels between neighbors.
-        font_px: height of the letters; by default a twelfth of an image, and at least 13.
 
     Raises:
         ValueError: the number of labels is not the number of rows or columns, or a value is not finite.
@@ -47,8 +45,7 @@ def contact_sheet(
         )
     pixels = to_uint8(images).repeat(zoom, axis=2).repeat(zoom, axis=3)
     width, height = width * zoom, height * zoom
-    font_px = font_px or max(13, height // 12)
-
+    font_px = max(13, height // 12)
     font = ImageFont.load_default(size=font_px)
     row_texts = [_wrapped(label, font, max_width_px=max(width, 8 * font_px)) for label in row_labels]
     column_texts = [_wrapped(label, font, max_width_px=width) for label in column_labels]
@@ -58,30 +55,30 @@ def contact_sheet(
     cell_width, cell_height = max(width, column_label_width), max(height, row_label_height)
 
     title_width, title_height = _text_size(title, font)
-    left = gap_px + _with_gap(row_label_width, gap_px)
-    top = gap_px + _with_gap(title_height, gap_px) + _with_gap(column_label_height, gap_px)
-    sheet_width = max(left + columns * (cell_width + gap_px), title_width + 2 * gap_px)
-    sheet_height = top + rows * (cell_height + gap_px)
+    left = _GAP_PX + _with_gap(row_label_width)
+    top = _GAP_PX + _with_gap(title_height) + _with_gap(column_label_height)
+    sheet_width = max(left + columns * (cell_width + _GAP_PX), title_width + 2 * _GAP_PX)
+    sheet_height = top + rows * (cell_height + _GAP_PX)
 
     sheet = Image.new("RGB", (sheet_width, sheet_height), _PAPER)
     draw = ImageDraw.Draw(sheet)
-    draw.text((gap_px, gap_px), title, font=font, fill=_INK)
+    draw.text((_GAP_PX, _GAP_PX), title, font=font, fill=_INK)
     for column, text in enumerate(column_texts):
-        middle = left + column * (cell_width + gap_px) + cell_width / 2
-        draw.multiline_text((middle, top - gap_px), text, font=font, fill=_INK, anchor="md", align="center")
+        middle = left + column * (cell_width + _GAP_PX) + cell_width / 2
+        draw.multiline_text((middle, top - _GAP_PX), text, font=font, fill=_INK, anchor="md", align="center")
     for row, text in enumerate(row_texts):
-        middle = top + row * (cell_height + gap_px) + cell_height / 2
-        draw.multiline_text((left - gap_px, middle), text, font=font, fill=_INK, anchor="rm", align="right")
+        middle = top + row * (cell_height + _GAP_PX) + cell_height / 2
+        draw.multiline_text((left - _GAP_PX, middle), text, font=font, fill=_INK, anchor="rm", align="right")
         for column in range(columns):
-            x = left + column * (cell_width + gap_px) + (cell_width - width) // 2
-            y = top + row * (cell_height + gap_px) + (cell_height - height) // 2
+            x = left + column * (cell_width + _GAP_PX) + (cell_width - width) // 2
+            y = top + row * (cell_height + _GAP_PX) + (cell_height - height) // 2
             sheet.paste(Image.fromarray(pixels[row, column]), (x, y))
     return torch.from_numpy(np.array(sheet)).to(torch.float32) / 255
 
 
-def _with_gap(size_px: int, gap_px: int) -> int:
+def _with_gap(size_px: int) -> int:
     """What a label takes with the gap after it; nothing where there is none."""
-    return size_px + gap_px if size_px else 0
+    return size_px + _GAP_PX if size_px else 0
 
 
 def _largest_size(texts: Sequence[str], font: ImageFont.FreeTypeFont) -> tuple[int, int]:

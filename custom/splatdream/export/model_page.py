@@ -59,7 +59,6 @@ def page_html(
     models: Sequence[PageModel],
     title: str,
     camera: ViewerCamera | None = FRONT_VIEW,
-    background: Literal["white", "gray", "black"] = "white",
 ) -> str:
     """A page to turn the models round with mouse, fingers or keys; it asks the network for nothing.
 
@@ -67,7 +66,6 @@ def page_html(
         models: at least one; the first is shown first.
         title: shown as text, whatever it contains; for a generated asset its prompt.
         camera: the first view, to which "Reset view" returns; None has all of the first model in view.
-        background: the first of the three that a button goes through.
 
     Raises:
         ValueError: there is no model.
@@ -79,7 +77,7 @@ def page_html(
             {"kind": model.kind, "facts": model.facts, "data": list(model.data), **model.settings} for model in models
         ],
         "camera": asdict(camera or framing_camera(*models[0].bounds)),
-        "background": background,
+        "background": "white",
     }
     kinds = list(dict.fromkeys(model.kind for model in models))
     scripts = ["view3d.js", *(_SCRIPTS[kind][0] for kind in kinds), "page.js"]

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..storage.images import png_bytes
-from .model_page import FRONT_VIEW, PageModel, ViewerCamera, page_html
+from .model_page import PageModel, page_html
 from .web_page import escaped, filled_page, web_text
 
 
@@ -17,7 +17,6 @@ def summary_html(
     contact_sheet: Float[Tensor, "H W 3"],
     turntable_mp4: bytes | None = None,
     facts: Mapping[str, str] | None = None,
-    camera: ViewerCamera = FRONT_VIEW,
 ) -> str:
     """A page that holds everything and asks the network for nothing.
 
@@ -27,14 +26,13 @@ def summary_html(
         contact_sheet: RGB in [0, 1].
         turntable_mp4: the content of a video file; none leaves the place away.
         facts: rows of a table, for example {"steps": "400", "seed": "0"}.
-        camera: first view of the viewer.
 
     Raises:
         ValueError: a value of the contact sheet is not finite.
     """
     viewer = ""
     if model is not None:
-        page = escaped(page_html([model], title, camera))
+        page = escaped(page_html([model], title))
         viewer = (
             f'<figure>\n<iframe title="Viewer" srcdoc="{page}"></iframe>\n'
             "<figcaption>Drag to turn it round.</figcaption>\n</figure>"

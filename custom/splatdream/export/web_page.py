@@ -11,12 +11,19 @@ def web_text(name: str) -> str:
 
 
 def filled_page(name: str, parts: Mapping[str, str]) -> str:
-    """The page web/<name> with every {{part}} replaced, as it is: escape what came from a user.
+    """web/page.html round web/<name>, with every {{part}} of both replaced, as it is: escape what came from a user.
+
+    Args:
+        parts: `title` and `css`, and what the body names.
 
     Raises:
         KeyError: the page names a part that is missing.
     """
-    # One pass over the page: a title that contains "{{css}}" stays a title.
+    return _filled("page.html", {**parts, "body": _filled(name, parts).rstrip()})
+
+
+def _filled(name: str, parts: Mapping[str, str]) -> str:
+    # One pass over the text: a title that contains "{{css}}" stays a title.
     first, *rest = web_text(name).split("{{")
     pieces = (piece.split("}}", 1) for piece in rest)
     return first + "".join(parts[part] + text for part, text in pieces)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .cloud import GaussianCloud
 from .rotations import matrix_to_quat, quat_multiply
-from .sh_rotation import rotate_sh
+from .spherical_harmonics import num_coefficients, rotate_sh
 
 
 def cat(clouds: Sequence[GaussianCloud]) -> GaussianCloud:
@@ -35,9 +35,7 @@ def select(cloud: GaussianCloud, rows: Bool[Tensor, "N"] | Int[Tensor, "M"]) -> 
 
 def with_sh_degree(cloud: GaussianCloud, degree: int) -> GaussianCloud:
     """The same cloud with coefficients up to `degree`: new ones are zero, higher ones are dropped."""
-    if not 0 <= degree <= 3:
-        raise ValueError(f"the SH degree must be 0, 1, 2 or 3, got {degree}")
-    wanted = (degree + 1) ** 2 - 1
+    wanted = num_coefficients(degree) - 1
     shN = cloud.shN[:, :wanted]
     missing = shN.new_zeros(len(cloud), wanted - shN.shape[1], 3)
     return GaussianCloud(**{**cloud.tensors(), "shN": torch.cat([shN, missing], dim=1)})

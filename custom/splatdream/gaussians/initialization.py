@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from .cloud import GaussianCloud
-from .spherical_harmonics import rgb_to_sh0
+from .spherical_harmonics import num_coefficients, rgb_to_sh0
 
 NUM_NEIGHBORS = 3
 # 3DGS floors the mean squared distance to the neighbors here, so that points that coincide keep a finite log scale.
@@ -80,8 +80,7 @@ def from_points(
         raise ValueError("a cloud cannot start from points that are not finite; remove the NaN and infinite ones")
     if not 0 < opacity < 1:
         raise ValueError(f"the initial opacity must lie between 0 and 1, both excluded, got {opacity}")
-    if not 0 <= sh_degree <= 3:
-        raise ValueError(f"sh_degree must be 0, 1, 2 or 3, got {sh_degree}")
+    num_higher = num_coefficients(sh_degree) - 1
     if scale is not None and not scale > 0:
         raise ValueError(f"the initial scale must be above 0, got {scale}")
     scales = neighbor_distances(points) if scale is None else torch.full_like(points[:, 0], scale)
@@ -94,7 +93,7 @@ def from_points(
         quats=quats,
         opacity_logits=torch.full_like(points[:, 0], math.log(opacity / (1 - opacity))),
         sh0=rgb_to_sh0(colors)[:, None, :],
-        shN=torch.zeros(num_points, (sh_degree + 1) ** 2 - 1, 3, dtype=points.dtype, device=points.device),
+        shN=torch.zeros(num_points, num_higher, 3, dtype=points.dtype, device=points.device),
     )
 
 

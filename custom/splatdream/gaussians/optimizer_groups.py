@@ -22,13 +22,9 @@ def parameter_groups(
     return [{"params": [params[name]], "lr": learning_rates[name], "name": name} for name in params]
 
 
-def make_adam(
-    params: Mapping[str, nn.Parameter],
-    learning_rates: Mapping[str, float],
-    betas: tuple[float, float] = (0.9, 0.999),
-) -> torch.optim.Adam:
+def make_adam(params: Mapping[str, nn.Parameter], learning_rates: Mapping[str, float]) -> torch.optim.Adam:
     """Adam over `parameter_groups`."""
-    return torch.optim.Adam(parameter_groups(params, learning_rates), betas=betas, eps=ADAM_EPS)
+    return torch.optim.Adam(parameter_groups(params, learning_rates), eps=ADAM_EPS)
 
 
 def set_learning_rates(optimizer: torch.optim.Optimizer, learning_rates: Mapping[str, float]) -> None:

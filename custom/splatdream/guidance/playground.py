@@ -54,7 +54,6 @@ def play(
     settings: PlaygroundSettings = PlaygroundSettings(),
     method_options: Mapping[str, Mapping[str, float]] | None = None,
     report: Callable[[PlaygroundRun], None] | None = None,
-    device: torch.device | str = "cpu",
     rewarded: RewardedDraws | None = None,
 ) -> list[PlaygroundRun]:
     """Every method on the same start, the same noise and the same timesteps.
@@ -64,14 +63,13 @@ def play(
     Args:
         method_options: options of a method, by its name.
         report: called after each method.
-        device: where the images are; network priors follow them.
         rewarded: how draws of the noise are chosen by a reward; None takes the first.
     """
     runs = []
     for method in methods:
         options = dict((method_options or {}).get(method, {}))
         guidance_method(method).check_options(options)
-        runs.append(_run(prior, prompts, cameras, method, settings, options, device, rewarded))
+        runs.append(_run(prior, prompts, cameras, method, settings, options, rewarded))
         if report is not None:
             report(runs[-1])
     return runs
@@ -84,16 +82,15 @@ def _run(
     method: str,
     settings: PlaygroundSettings,
     options: Mapping[str, float],
-    device: torch.device | str,
     rewarded: RewardedDraws | None,
 ) -> PlaygroundRun:
     started = time.perf_counter()
     declared, counter = guidance_method(method), EvaluationCounter()
     views, condition = Views(cameras, torch.ones(len(cameras), 3)), prior.encode_texts(prompts.texts)
-    latents = _start(prior, cameras, settings, device)
+    latents = _start(prior, cameras, settings)
     optimizer = torch.optim.Adam([latents], lr=settings.learning_rate, betas=(0.9, 0.99))
     learner = None if declared.stand_in else declared.make_learner(prior, settings.seed, options)
-    for group in [] if learner is None else learner.to(device).parameter_groups():
+    for group in [] if learner is None else learner.parameter_groups():
         optimizer.add_param_group(group)
     options = {name: options[name] for name in declared.gradient_options if name in options}
     for number in range(settings.num_steps):
@@ -115,11 +112,9 @@ def _run(
 
 
 @torch.no_grad()
-def _start(
-    prior: DiffusionPrior, cameras: CameraBatch, settings: PlaygroundSettings, device: torch.device | str
-) -> Tensor:
+def _start(prior: DiffusionPrior, cameras: CameraBatch, settings: PlaygroundSettings) -> Tensor:
     """Gray images with noise, the same for every method."""
-    gray = prior.encode_images(torch.full((len(cameras), cameras.height, cameras.width, 3), 0.5, device=device))
+    gray = prior.encode_images(torch.full((len(cameras), cameras.height, cameras.width, 3), 0.5))
     noise = torch.randn(gray.shape, generator=generator_for(settings.seed, "start", 0)).to(gray)
     return (gray + settings.start_deviation * noise).requires_grad_(True)
 

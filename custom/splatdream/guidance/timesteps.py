@@ -41,21 +41,16 @@ def sample_timesteps(
     return groups.repeat_interleave(views_per_group)
 
 
-def time_prior(
-    schedule: NoiseProcess, high: float = 800, low: float = 500, high_width: float = 300, low_width: float = 100
-) -> Float[Tensor, "T"]:
-    """W(t), proportional to s_t / a_t times a bump that is flat from `low` to `high`; it sums to 1.
+def time_prior(schedule: NoiseProcess) -> Float[Tensor, "T"]:
+    """W(t), proportional to s_t / a_t times a bump that is flat from timestep 500 to 800 of 1000; it sums to 1.
 
-    DreamTime's (arXiv:2306.12422): where the prior decides most.
-
-    Args:
-        high: m_1, timestep of 1000 above which the bump falls like a Gaussian of standard deviation `high_width`.
-        low: m_2, below which it falls with `low_width`.
+    DreamTime's (arXiv:2306.12422), where the prior decides most: m_1 = 800, m_2 = 500; the bump falls like Gaussians
+    of standard deviation 300 above and 100 below.
     """
     every = torch.arange(len(schedule))
     timesteps = every.double() * (1000 / len(schedule))
-    above, below = (timesteps - high).clamp(min=0), (low - timesteps).clamp(min=0)
-    bump = torch.exp(-above.square() / (2 * high_width**2) - below.square() / (2 * low_width**2))
+    above, below = (timesteps - 800).clamp(min=0), (500 - timesteps).clamp(min=0)
+    bump = torch.exp(-above.square() / (2 * 300**2) - below.square() / (2 * 100**2))
     weights = bump * timestep_weights("noise_to_signal", schedule, every, timesteps)
     return weights / weights.sum()
 
@@ -73,18 +68,10 @@ def prioritized_timestep(first: int, last: int, progress: float, schedule: Noise
     return first + int((remaining - progress).abs().argmin())
 
 
-def _linear(first: int, last: int, progress: float, schedule: NoiseProcess) -> int:
-    return round(last - (last - first) * progress)
-
-
-def _square_root(first: int, last: int, progress: float, schedule: NoiseProcess) -> int:
-    return round(last - (last - first) * progress**0.5)
-
-
 Annealing = Callable[[int, int, float, NoiseProcess], int]
 ANNEALINGS: Mapping[str, Annealing] = {
-    "linear": _linear,  # SDI, arXiv:2405.15891, sec. 5
-    "sqrt": _square_root,  # HiFA, arXiv:2305.18766
+    "linear": lambda first, last, progress, _: round(last - (last - first) * progress),  # SDI, arXiv:2405.15891, sec. 5
+    "sqrt": lambda first, last, progress, _: round(last - (last - first) * progress**0.5),  # HiFA, arXiv:2305.18766
     "dreamtime": prioritized_timestep,  # DreamTime, arXiv:2306.12422
 }
 

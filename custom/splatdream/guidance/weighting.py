@@ -14,27 +14,11 @@ Weighting = Callable[[Tensor, Tensor], Tensor]
 """(a_t^2, s_t^2) -> w(t)."""
 
 
-def _sigma_squared(signal_squared: Tensor, sigma_squared: Tensor) -> Tensor:
-    return sigma_squared
-
-
-def _uniform(signal_squared: Tensor, sigma_squared: Tensor) -> Tensor:
-    return sigma_squared.new_ones(sigma_squared.shape)
-
-
-def _fantasia3d(signal_squared: Tensor, sigma_squared: Tensor) -> Tensor:
-    return signal_squared.sqrt() * sigma_squared
-
-
-def _noise_to_signal(signal_squared: Tensor, sigma_squared: Tensor) -> Tensor:
-    return (sigma_squared / signal_squared).sqrt()
-
-
 WEIGHTINGS: Mapping[str, Weighting] = {
-    "sigma_squared": _sigma_squared,  # DreamFusion, arXiv:2209.14988, sec. 3
-    "uniform": _uniform,
-    "fantasia3d": _fantasia3d,  # a_t s_t^2; arXiv:2303.13873
-    "noise_to_signal": _noise_to_signal,  # s_t / a_t; LucidDreamer, arXiv:2311.11284
+    "sigma_squared": lambda signal, sigma: sigma,  # DreamFusion, arXiv:2209.14988, sec. 3
+    "uniform": lambda signal, sigma: sigma.new_ones(sigma.shape),
+    "fantasia3d": lambda signal, sigma: signal.sqrt() * sigma,  # a_t s_t^2; arXiv:2303.13873
+    "noise_to_signal": lambda signal, sigma: (sigma / signal).sqrt(),  # s_t / a_t; LucidDreamer, arXiv:2311.11284
 }
 
 

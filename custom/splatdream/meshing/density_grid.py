@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..gaussians.cloud import GaussianCloud
+from ..gaussians.composition import select
 from ..gaussians.rotations import quat_to_matrix
 from .gaussian_sums import BLOCK, GaussianBumps, sum_on_grid
 
@@ -67,7 +68,7 @@ def solid_part(cloud: GaussianCloud) -> GaussianCloud:
         raise ValueError(
             f"all {len(cloud)} Gaussians have an opacity below {MIN_OPACITY}; the cloud is too faint to have a surface"
         )
-    return GaussianCloud(**{name: tensor[is_solid] for name, tensor in cloud.tensors().items()})
+    return select(cloud, is_solid)
 
 
 def covariances(cloud: GaussianCloud, min_sigma: float = 0.0) -> Float[Tensor, "N 3 3"]:

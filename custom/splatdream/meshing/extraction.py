@@ -1,16 +1,16 @@
 """The whole way from a cloud to a mesh that can be unwrapped."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from ..gaussians.cloud import GaussianCloud
 from .cavities import fillable, filled_slabs
 from .checks import MeshReport, check_report
-from .components import outer_components
+from .connectivity import fill_holes, outer_components, without_touching
 from .decimation import decimate
 from .density_grid import dense_grid, density_slabs, enclosing_grid, solid_part
-from .fans import without_touching
-from .holes import fill_holes
 from .marching_cubes import isosurface
 from .mesh import Mesh, check_mesh
 from .smoothing import taubin_smooth
@@ -54,30 +54,35 @@ def extract_mesh(cloud: GaussianCloud, options: ExtractionOptions = ExtractionOp
         ValueError: the cloud is empty, too faint or not finite, or its density never reaches the threshold.
     """
     seconds: dict[str, float] = {}
-    clock = time.perf_counter()
+    with timed(seconds, "threshold"):
+        solid = solid_part(cloud)
+        threshold = automatic_threshold(solid) if options.threshold is None else options.threshold
+    with timed(seconds, "surface"):
+        mesh = _surface(solid, threshold, options)
+    with timed(seconds, "clean_up"):
+        mesh = cleaned(mesh, options)
+        check_mesh(mesh, "the mesh after clean-up")
+    with timed(seconds, "checks"):
+        report = check_report(mesh)
+    return Extraction(mesh, threshold, report, seconds)
 
-    def lap(name: str) -> None:
-        nonlocal clock
-        now = time.perf_counter()
-        seconds[name], clock = now - clock, now
 
-    solid = solid_part(cloud)
-    threshold = automatic_threshold(solid) if options.threshold is None else options.threshold
-    lap("threshold")
+@contextmanager
+def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+    """Keeps the wall time of the block by its name."""
+    started = time.perf_counter()
+    yield
+    seconds[name] = time.perf_counter() - started
+
+
+def _surface(solid: GaussianCloud, threshold: float, options: ExtractionOptions) -> Mesh:
     grid = enclosing_grid(solid, options.resolution)
     slabs = density_slabs(solid, grid)
     if options.fill_hollows:
         coarse = enclosing_grid(solid, min(options.resolution, _HOLLOW_RESOLUTION))
         mask = fillable(dense_grid(solid, coarse) > threshold)
         slabs = filled_slabs(slabs, grid, mask, coarse, _FILL_RATIO * threshold)
-    mesh = isosurface(slabs, grid, threshold)
-    lap("surface")
-    mesh = cleaned(mesh, options)
-    check_mesh(mesh, "the mesh after clean-up")
-    lap("clean_up")
-    report = check_report(mesh)
-    lap("checks")
-    return Extraction(mesh, threshold, report, seconds)
+    return isosurface(slabs, grid, threshold)
 
 
 def cleaned(mesh: Mesh, options: ExtractionOptions) -> Mesh:

@@ -92,15 +92,21 @@ def _pairs(
     low_block: Int[Tensor, "N D"], extents: Int[Tensor, "N D"], num_blocks: Int[Tensor, "D"]
 ) -> tuple[Int[Tensor, "P"], Int[Tensor, "P"]]:
     """Every (Gaussian, block) pair, sorted by block so that a sum's memory is visited once."""
-    counts = extents.prod(dim=1)
-    gaussians = torch.repeat_interleave(counts)
-    within = torch.arange(len(gaussians), device=counts.device) - (counts.cumsum(0) - counts)[gaussians]
-    place = low_block[gaussians] + _unravel(within, extents[gaussians])
+    gaussians, within = cells_of_boxes(extents)
+    place = low_block[gaussians] + within
     blocks = place[:, 0]
     for axis in range(1, place.shape[1]):
         blocks = blocks * num_blocks[axis] + place[:, axis]
     order = torch.argsort(blocks)
     return gaussians[order], blocks[order]
+
+
+def cells_of_boxes(extents: Int[Tensor, "N D"]) -> tuple[Int[Tensor, "P"], Int[Tensor, "P D"]]:
+    """Every cell of boxes of so many cells along each axis: whose it is, and where in its box."""
+    counts = extents.prod(dim=1)
+    owners = torch.repeat_interleave(counts)
+    within = torch.arange(len(owners), device=counts.device) - (counts.cumsum(0) - counts)[owners]
+    return owners, _unravel(within, extents[owners])
 
 
 def _unravel(index: Int[Tensor, "P"], shape: Int[Tensor, "..."]) -> Int[Tensor, "P D"]:

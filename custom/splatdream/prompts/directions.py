@@ -1,4 +1,4 @@
-"""View directions: which word describes what a camera sees.
+"""View directions: which word describes what a camera sees, and how it is put. The only file that knows the phrases.
 
 B cameras.
 """
@@ -60,3 +60,21 @@ def classify_views(
     directions[azimuth.abs() > 180.0 - thresholds.back_deg] = ViewDirection.BACK
     directions[elevation_deg > thresholds.overhead_deg] = ViewDirection.OVERHEAD
     return directions
+
+
+_WORDINGS = {"suffix": "{prompt}, {word} view", "prefix": "{word} view of {prompt}"}
+
+
+def describe_view(prompt: str, direction: ViewDirection, style: str = "suffix") -> str:
+    """The prompt with its view word.
+
+    Args:
+        style: "suffix" ("a cat, front view"; DreamFusion, arXiv:2209.14988, sec. 3.2) or "prefix"
+            ("front view of a cat").
+    """
+    if style not in _WORDINGS:
+        raise ValueError(f"view wording {style!r} is unknown; choose one of {', '.join(_WORDINGS)}")
+    # threestudio's phrase
+    is_backside = style == "prefix" and direction is ViewDirection.BACK
+    word = "backside" if is_backside else ViewDirection(direction).name.lower()
+    return _WORDINGS[style].format(prompt=prompt, word=word)

@@ -8,7 +8,7 @@ PREFIX = "lib:"
 LIBRARY_PATH = Path(__file__).with_name("prompt_library.json")
 
 
-def resolve_prompt(text: str, library_path: Path = LIBRARY_PATH) -> str:
+def resolve_prompt(text: str) -> str:
     """The text itself, or the one sentence of the library that contains all words of `lib:words_joined_so`.
 
     Raises:
@@ -17,7 +17,7 @@ def resolve_prompt(text: str, library_path: Path = LIBRARY_PATH) -> str:
     if not text.startswith(PREFIX):
         return text
     keywords = text.removeprefix(PREFIX).lower().split("_")
-    library = json.loads(library_path.read_text())
+    library = json.loads(LIBRARY_PATH.read_text())
     prompts = [prompt for group in library.values() for prompt in group]
     found = [prompt for prompt in prompts if all(word in prompt.lower().split() for word in keywords)]
     if len(found) == 1:
@@ -25,4 +25,4 @@ def resolve_prompt(text: str, library_path: Path = LIBRARY_PATH) -> str:
     if found:
         raise ValueError(f"{text!r} fits several prompts of the library: {'; '.join(found)}; add a word")
     nearest = get_close_matches(" ".join(keywords), prompts, n=3, cutoff=0.0)
-    raise ValueError(f"{text!r} fits no prompt of {library_path.name}; the nearest are: {'; '.join(nearest)}")
+    raise ValueError(f"{text!r} fits no prompt of {LIBRARY_PATH.name}; the nearest are: {'; '.join(nearest)}")

@@ -11,9 +11,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from ..cameras.batch import CameraBatch
-from .directions import ViewDirection, ViewThresholds, classify_views
+from .directions import ViewDirection, ViewThresholds, classify_views, describe_view
 from .perp_neg import PerpNegDecays, PerpNegTerms, perp_neg_terms
-from .wording import describe_view
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,18 @@
 """A run's guidance: building it, asking it, its losses, its cost, its place in a checkpoint."""
 
 from collections.abc import Callable, Mapping
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..guidance.base import adopted
+from ..guidance.methods.registry import METHODS
 from ..host import Updateable, find
 
-# threestudio's guidance objects return loss_sds, loss_vsd, loss_lora, loss_sdi, loss_train_phi, ...
-_WEIGHTS = ("lambda_sds", "lambda_vsd", "lambda_lora", "lambda_sdi", "lambda_train", "lambda_sd", "lambda_denoise")
+_GUIDANCE_LOSSES = ("sds", "denoise", "vsd", "lora", "sdi", "train", "sd")
+"""What names of losses begin with in our guidances, and in threestudio's (loss_train_phi, ...), apart from learners."""
 
 
 class GuidanceDriver(Updateable):
@@ -36,12 +38,14 @@ class GuidanceDriver(Updateable):
             ValueError: there is one that belongs neither to a guidance nor to a regularizer.
         """
         known = {f"lambda_{name}" for name in regularizers}
-        unknown = [key for key in self._weights if key not in known and not key.startswith(_WEIGHTS)]
-        if unknown:
-            raise ValueError(
-                f"system.loss.{unknown[0]} belongs to no loss; regularizers are {', '.join(sorted(known))}, "
-                f"guidance losses start with {' or '.join(_WEIGHTS)}"
-            )
+        learners = [method.learner for method in METHODS.values() if method.learner is not None]
+        guiding = tuple(f"lambda_{name}" for name in (*_GUIDANCE_LOSSES, *chain(*(one.loss_names for one in learners))))
+        for key in self._weights:
+            if key not in known and not key.startswith(guiding):
+                raise ValueError(
+                    f"system.loss.{key} belongs to no loss; regularizers are {', '.join(sorted(known))}, "
+                    f"guidance losses start with {' or '.join(dict.fromkeys(guiding))}"
+                )
 
     def weight(self, name: str) -> float:
         """Of a loss at this step; 0 where none is given."""

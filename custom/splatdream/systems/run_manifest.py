@@ -1,11 +1,9 @@
 """The run manifest: everything one needs to know to trust a number of a run, or to repeat it."""
 
-import hashlib
 import platform
 import sys
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import torch
 
@@ -46,15 +44,6 @@ def describe_machine(device: torch.device) -> dict[str, object]:
         "platform": platform.platform(),
         "python": sys.version.split()[0],
     }
-
-
-def file_sha256(path: Path) -> str:
-    """Hash of a file, read in blocks."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def make_manifest(

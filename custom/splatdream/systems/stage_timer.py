@@ -26,10 +26,6 @@ class StageTimer:
         finally:
             self._seconds[name] += time.perf_counter() - start
 
-    @property
-    def total(self) -> float:
-        return sum(self._seconds.values())
-
     def seconds(self) -> dict[str, float]:
         """By stage, in the order in which the stages first ran."""
         return dict(self._seconds)

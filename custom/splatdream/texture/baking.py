@@ -15,6 +15,7 @@ from .finishing import fill_between_charts, inpaint
 from .mesh_rendering import rasterize
 from .ray_casting import RayCaster
 from .texels import TexelMap
+from .textured_mesh import bilinear
 
 MIN_COSINE = 0.1
 """A view counts where it meets the surface at more than this cosine (84 degrees from the normal)."""
@@ -95,11 +96,7 @@ def project(points: Float[Tensor, "N 3"], camera: CameraBatch) -> tuple[Float[Te
 def sample_image(image: Float[Tensor, "H W C"], places: Float[Tensor, "N 2"]) -> Float[Tensor, "N C"]:
     """Bilinear values at pixel coordinates."""
     size = torch.tensor([image.shape[1], image.shape[0]]).to(places)
-    grid = (2 * places / size - 1)[None, None]
-    sampled = torch.nn.functional.grid_sample(
-        image.movedim(-1, 0)[None], grid, mode="bilinear", padding_mode="border", align_corners=False
-    )
-    return sampled[0, :, 0].T
+    return bilinear(image, 2 * places / size - 1)
 
 
 def _trust(caster: RayCaster, camera: CameraBatch) -> Float[Tensor, "H W"]:

@@ -21,8 +21,7 @@ from ..meshing.mesh import Mesh, check_mesh, is_degenerate, without_faces
 from ..storage.atomic_file import atomic_paths, write_bytes
 from ..storage.free_memory import require_free_memory
 from ..storage.images import to_uint8
-from .material import Material
-from .textured_mesh import TexturedMesh, UvLayout, joint_corners
+from .textured_mesh import Material, TexturedMesh, UvLayout, joint_corners
 
 SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".stl", ".off")
 """What `read_mesh` opens."""

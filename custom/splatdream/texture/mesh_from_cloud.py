@@ -1,23 +1,19 @@
 """From a cloud, or a bare mesh, to a textured mesh: extract, unwrap, look from all sides, bake, close the seams."""
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 
 import torch
 
 from ..cameras.batch import CameraBatch
 from ..gaussians.cloud import GaussianCloud
-from ..meshing.extraction import ExtractionOptions, extract_mesh
+from ..meshing.extraction import ExtractionOptions, extract_mesh, timed
 from ..meshing.mesh import Mesh
 from ..rendering.render import render
 from .baking import Photographs, bake
-from .material import Material
-from .ray_casting import ray_caster
-from .seams import close_seams, find_seams, measure_seams
+from .finishing import close_seams, find_seams, measure_seams
+from .ray_casting import RayCaster
 from .texels import map_texels
-from .textured_mesh import TexturedMesh
+from .textured_mesh import Material, TexturedMesh
 from .unwrap import unwrap
 from .viewpoints import surrounding_cameras
 
@@ -39,89 +35,62 @@ class BakingOptions:
 @dataclass(frozen=True)
 class MeshingResult:
     textured: TexturedMesh
-    report: dict[str, object] = field(default_factory=dict)
+    report: dict[str, object]
     """Plain values for a JSON file: what was chosen and measured, and the seconds of each part."""
 
 
+@torch.no_grad()
 def mesh_from_cloud(
     cloud: GaussianCloud,
     extraction: ExtractionOptions = ExtractionOptions(),  # noqa: B008 - frozen
     baking: BakingOptions = BakingOptions(),
     material: Material = Material(),  # noqa: B008 - frozen
-    backend: str = "auto",
 ) -> MeshingResult:
     """A closed mesh with the colors of the cloud.
-
-    Args:
-        backend: of the rasterizer.
 
     Raises:
         ValueError: the cloud is empty, too faint or not finite, or has no surface at the threshold.
         ImportError: scikit-image, fast-simplification, xatlas or embreex is missing.
     """
-    cloud = cloud.detach()
     extracted = extract_mesh(cloud, extraction)
-    seconds = dict(extracted.seconds)
-    textured, report = _paint(extracted.mesh, cloud, baking, material, backend, seconds)
-    mesh_report = {"threshold": extracted.threshold, **extracted.report.as_dict()}
-    return MeshingResult(textured, {"mesh": mesh_report, **report, "seconds": seconds})
-
-
-def paint_mesh(
-    mesh: Mesh,
-    cloud: GaussianCloud | None,
-    baking: BakingOptions = BakingOptions(),
-    material: Material = Material(),  # noqa: B008 - frozen
-    backend: str = "auto",
-) -> MeshingResult:
-    """Unwraps a mesh and bakes the colors of a cloud onto it; without a cloud it stays gray, to be refined."""
-    seconds: dict[str, float] = {}
-    textured, report = _paint(mesh, cloud, baking, material, backend, seconds)
-    return MeshingResult(textured, {**report, "seconds": seconds})
-
-
-@torch.no_grad()
-def _paint(
-    mesh: Mesh,
-    cloud: GaussianCloud | None,
-    baking: BakingOptions,
-    material: Material,
-    backend: str,
-    seconds: dict[str, float],
-) -> tuple[TexturedMesh, dict[str, object]]:
-    with _timed(seconds, "unwrap"):
+    mesh, seconds = extracted.mesh, dict(extracted.seconds)
+    with timed(seconds, "unwrap"):
         unwrapping = unwrap(mesh, baking.texture_size, baking.padding)
-    report: dict[str, object] = {"unwrap": {"num_charts": unwrapping.num_charts, "used_share": unwrapping.used_share}}
-    if cloud is None:
-        gray = torch.full((baking.texture_size, baking.texture_size, 3), 0.5).to(mesh.vertices)
-        return TexturedMesh(mesh, unwrapping.layout, gray, material), report
-    with _timed(seconds, "texels"):
+    with timed(seconds, "texels"):
         texels = map_texels(unwrapping.layout, baking.texture_size, baking.texture_size)
-    with _timed(seconds, "photograph"):
-        photographs = photograph(cloud, surrounding_cameras(mesh, baking.num_views, baking.view_size), backend)
-    with _timed(seconds, "bake"):
-        baked = bake(photographs, mesh, texels, ray_caster(mesh), baking.sharpness)
-    with _timed(seconds, "seams"):
+    with timed(seconds, "photograph"):
+        photographs = photograph(cloud, surrounding_cameras(mesh, baking.num_views, baking.view_size))
+    with timed(seconds, "bake"):
+        baked = bake(photographs, mesh, texels, RayCaster(mesh), baking.sharpness)
+    with timed(seconds, "seams"):
         seams = find_seams(mesh.faces, unwrapping.layout)
         texture = close_seams(baked.texture, seams)
-    report["bake"] = {
-        "num_views": len(photographs.cameras),
-        "seen_share": baked.seen_share,
-        "seams_before": asdict(measure_seams(baked.texture, seams)),
-        "seams": asdict(measure_seams(texture, seams)),
+    report = {
+        "mesh": {"threshold": extracted.threshold, **extracted.report.as_dict()},
+        "unwrap": unwrapping.facts(),
+        "bake": {
+            "num_views": len(photographs.cameras),
+            "seen_share": baked.seen_share,
+            "seams_before": asdict(measure_seams(baked.texture, seams)),
+            "seams": asdict(measure_seams(texture, seams)),
+        },
+        "seconds": seconds,
     }
-    return TexturedMesh(mesh, unwrapping.layout, texture, material), report
+    return MeshingResult(TexturedMesh(mesh, unwrapping.layout, texture, material), report)
 
 
-def photograph(cloud: GaussianCloud, cameras: CameraBatch, backend: str = "auto") -> Photographs:
+def gray_mesh(mesh: Mesh, baking: BakingOptions, material: Material) -> MeshingResult:
+    """The mesh with a gray texture, to be refined."""
+    seconds: dict[str, float] = {}
+    with timed(seconds, "unwrap"):
+        unwrapping = unwrap(mesh, baking.texture_size, baking.padding)
+    gray = torch.full((baking.texture_size, baking.texture_size, 3), 0.5).to(mesh.vertices)
+    textured = TexturedMesh(mesh, unwrapping.layout, gray, material)
+    return MeshingResult(textured, {"unwrap": unwrapping.facts(), "seconds": seconds})
+
+
+def photograph(cloud: GaussianCloud, cameras: CameraBatch) -> Photographs:
     """What the cameras see of the cloud, view by view to bound memory."""
     black = cameras.c2w.new_zeros(1, 3)
-    views = [render(cloud, cameras[i : i + 1], black, cloud.sh_degree, backend) for i in range(len(cameras))]
+    views = [render(cloud, cameras[i : i + 1], black, cloud.sh_degree) for i in range(len(cameras))]
     return Photographs(cameras, torch.cat([view.rgb for view in views]), torch.cat([view.alpha for view in views]))
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
-    started = time.perf_counter()
-    yield
-    seconds[name] = time.perf_counter() - started

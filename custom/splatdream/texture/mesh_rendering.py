@@ -1,5 +1,7 @@
 """Images of a textured mesh, differentiable in the texture, and in the vertices through shading.
 
+Textures, renders and images hold sRGB-coded colors, as PNG files and screens do; light adds up in linear colors.
+
 B cameras, S = supersampling, R rays, N rays that hit.
 """
 
@@ -11,7 +13,6 @@ from torch import Tensor
 
 from ..cameras.batch import CameraBatch
 from ..meshing.mesh import Mesh
-from .material import linear_to_srgb, srgb_to_linear
 from .ray_casting import RayCaster
 from .textured_mesh import UvLayout, sample_texture
 
@@ -118,3 +119,14 @@ def facing(fragments: Fragments, mesh: Mesh, cameras: CameraBatch, power: float)
     directions = fine.ray_directions.reshape(-1, 3)[fragments.rays]
     cosines = (directions * mesh.face_normals[fragments.face_ids]).sum(1, keepdim=True).abs()
     return cosines.detach() ** power
+
+
+def srgb_to_linear(coded: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """Linear colors of sRGB-coded ones, both in [0, 1] (IEC 61966-2-1)."""
+    return torch.where(coded <= 0.04045, coded / 12.92, ((coded.clamp(min=0.04045) + 0.055) / 1.055) ** 2.4)
+
+
+def linear_to_srgb(linear: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """The inverse of `srgb_to_linear`."""
+    small = 0.0031308
+    return torch.where(linear <= small, 12.92 * linear, 1.055 * linear.clamp(min=small) ** (1 / 2.4) - 0.055)

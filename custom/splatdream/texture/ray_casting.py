@@ -1,12 +1,12 @@
-"""What rays hit first. One interface for every tracer; a tracer on another device is one more entry in BACKENDS.
+"""What rays hit first. The only file that imports embreex.
 
 R rays.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -27,34 +27,54 @@ class RayHits:
         return self.face_ids >= 0
 
 
-class RayCaster(ABC):
-    """A mesh that is ready to be hit by rays; both sides of a face count."""
+class RayCaster:
+    """A mesh that is ready to be hit by rays, on the CPU; both sides of a face count.
 
-    @abstractmethod
+    Results are on the rays' device and carry no gradient. Embree computes in single precision and numbers corners so
+    that a hit is (1 - u - v) a + u b + v c.
+    """
+
+    def __init__(self, mesh: Mesh) -> None:
+        """
+        Raises:
+            ImportError: embreex is missing.
+            ValueError: the mesh is empty or broken.
+        """
+        check_mesh(mesh)
+        try:
+            from embreex.mesh_construction import TriangleMesh
+            from embreex.rtcore_scene import EmbreeScene
+        except ImportError as error:
+            raise ImportError("ray casting on the CPU needs embreex: pip install embreex") from error
+        self._scene = EmbreeScene(robust=True)
+        # The geometry belongs to the scene, but only as long as Python keeps it.
+        self._geometry = TriangleMesh(self._scene, _array(mesh.vertices), mesh.faces.cpu().numpy().astype(np.int32))
+
     def cast(self, origins: Float[Tensor, "R 3"], directions: Float[Tensor, "R 3"]) -> RayHits:
-        """The first hit of each ray. Results are on the rays' device and carry no gradient."""
+        """The first hit of each ray."""
+        # Embree wants unit directions for its distances to be reliable.
+        lengths = directions.detach().norm(dim=1)
+        unit = directions.detach() / lengths[:, None]
+        found = self._scene.run(_array(origins), _array(unit), output=True)
+        face_ids = torch.from_numpy(np.asarray(found["primID"]).astype(np.int64)).to(origins.device)
+        is_hit = face_ids >= 0
+        u, v, distances = (torch.from_numpy(np.asarray(found[name])).to(origins) for name in ("u", "v", "tfar"))
+        weights = torch.stack([1 - u - v, u, v], dim=1)
+        return RayHits(
+            face_ids=face_ids,
+            barycentrics=torch.where(is_hit[:, None], weights, torch.zeros_like(weights)),
+            distances=torch.where(is_hit, distances / lengths, torch.full_like(distances, torch.inf)),
+        )
 
-    @abstractmethod
     def is_blocked(self, starts: Float[Tensor, "R 3"], ends: Float[Tensor, "R 3"]) -> Bool[Tensor, "R"]:
         """True where a face lies between the two points."""
+        offsets = (ends - starts).detach()
+        distances = offsets.norm(dim=1)
+        first = self._scene.run(
+            _array(starts), _array(offsets / distances[:, None]), dists=_array(distances), query="OCCLUDED"
+        )
+        return torch.from_numpy(np.asarray(first) >= 0).to(starts.device)
 
 
-def _embree(mesh: Mesh) -> RayCaster:
-    from .embree_rays import EmbreeRayCaster
-
-    return EmbreeRayCaster(mesh)
-
-
-BACKENDS: Mapping[str, Callable[[Mesh], RayCaster]] = {"embree": _embree}
-
-
-def ray_caster(mesh: Mesh, backend: str = "embree") -> RayCaster:
-    """Prepares the mesh for rays.
-
-    Raises:
-        ValueError: no such backend, or the mesh is empty or broken.
-    """
-    if backend not in BACKENDS:
-        raise ValueError(f"ray casting backend {backend!r} is unknown; choose one of {', '.join(BACKENDS)}")
-    check_mesh(mesh)
-    return BACKENDS[backend](mesh)
+def _array(tensor: Tensor) -> np.ndarray:
+    return np.ascontiguousarray(tensor.detach().cpu().numpy(), dtype=np.float32)

@@ -8,7 +8,7 @@ from torch import Tensor
 from ..cameras.batch import CameraBatch
 from ..host import Renderer, register
 from .mesh_rendering import facing, lambert, paint, rasterize
-from .ray_casting import RayCaster, ray_caster
+from .ray_casting import RayCaster
 
 SHADINGS = ("none", "lambert")
 
@@ -19,8 +19,6 @@ class MeshRenderer(Renderer):
 
     @dataclass
     class Config(Renderer.Config):
-        backend: str = "embree"
-        """What casts rays; see texture/ray_casting.py."""
         supersampling: int = 2
         """Rays along each side of a pixel."""
         shading: str = "none"
@@ -67,5 +65,5 @@ class MeshRenderer(Renderer):
         state = tuple(number for tensor in tensors for number in (tensor.data_ptr(), tensor._version, len(tensor)))
         if self._caster is None or self._caster[0] != state:
             with torch.no_grad():
-                self._caster = (state, ray_caster(mesh, self.cfg.backend))
+                self._caster = (state, RayCaster(mesh))
         return self._caster[1]

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ..meshing.mesh import Mesh
-from .ray_casting import ray_caster
+from .ray_casting import RayCaster
 from .textured_mesh import UvLayout
 
 RING_TEXELS = 2.0
@@ -49,7 +49,7 @@ def map_texels(layout: UvLayout, height: int, width: int) -> TexelMap:
     """Casts a ray down on the flattened charts through the center of each texel."""
     places = layout.uvs * layout.uvs.new_tensor([width, height])
     flat = torch.cat([places, torch.zeros_like(places[:, :1])], dim=1)
-    caster = ray_caster(Mesh(flat, layout.uv_faces))
+    caster = RayCaster(Mesh(flat, layout.uv_faces))
     rows, columns = (torch.arange(size, device=places.device) + 0.5 for size in (height, width))
     # Row 0 is the top of the texture, where v is 1.
     y, x = torch.meshgrid(height - rows, columns, indexing="ij")

@@ -10,7 +10,24 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..meshing.mesh import Mesh
-from .material import Material
+
+
+@dataclass(frozen=True)
+class Material:
+    """The metallic-roughness material of glTF 2.0, apart from its texture."""
+
+    roughness: float = 1.0
+    """0 a mirror, 1 chalk. Distilled colors carry their own shading, so highlights on top of it are off by default."""
+    metallic: float = 0.0
+    """0 a dielectric, 1 a metal."""
+    is_unlit: bool = False
+    """True: viewers show the texture as it is, without any light (KHR_materials_unlit)."""
+
+    def __post_init__(self) -> None:
+        for name in ("roughness", "metallic"):
+            value = getattr(self, name)
+            if not 0.0 <= value <= 1.0:
+                raise ValueError(f"material {name} must be between 0 and 1, got {value}")
 
 
 @dataclass(frozen=True)
@@ -54,10 +71,12 @@ def joint_corners(textured: TexturedMesh) -> tuple[Int[Tensor, "W 2"], Int[Tenso
 
 def sample_texture(texture: Float[Tensor, "H W C"], uvs: Float[Tensor, "N 2"]) -> Float[Tensor, "N C"]:
     """Bilinear colors at places in the texture; beyond its border the border's. Differentiable in both."""
-    # grid_sample counts from -1 to 1, y downward.
-    places = torch.stack([2 * uvs[:, 0] - 1, 1 - 2 * uvs[:, 1]], dim=1)
-    image = texture.movedim(-1, 0)[None]
+    return bilinear(texture, torch.stack([2 * uvs[:, 0] - 1, 1 - 2 * uvs[:, 1]], dim=1))
+
+
+def bilinear(image: Float[Tensor, "H W C"], places: Float[Tensor, "N 2"]) -> Float[Tensor, "N C"]:
+    """Values at places that count from -1 to 1 between the image's borders, y downward."""
     sampled = torch.nn.functional.grid_sample(
-        image, places[None, None], mode="bilinear", padding_mode="border", align_corners=False
+        image.movedim(-1, 0)[None], places[None, None], mode="bilinear", padding_mode="border", align_corners=False
     )
     return sampled[0, :, 0].T

@@ -13,11 +13,12 @@ from ..cameras.conventions import look_at
 from ..meshing.mesh import Mesh
 
 _MARGIN = 1.05
+_FOVY_DEG = 40.0
 # (elevation in degrees, share of the views): more where most surfaces face.
 _RINGS = ((-55.0, 0.14), (-20.0, 0.24), (12.0, 0.26), (42.0, 0.22), (75.0, 0.14))
 
 
-def surrounding_cameras(mesh: Mesh, num_views: int, size: int, fovy_deg: float = 40.0) -> CameraBatch:
+def surrounding_cameras(mesh: Mesh, num_views: int, size: int) -> CameraBatch:
     """About `num_views` cameras on five rings, turned against each other, that have all of the mesh in view.
 
     Raises:
@@ -33,8 +34,8 @@ def surrounding_cameras(mesh: Mesh, num_views: int, size: int, fovy_deg: float =
         azimuths += [turn + 360.0 * i / count for i in range(count)]
     middle = mesh.bounds.mean(0)
     radius = (mesh.vertices - middle).norm(dim=1).max().item()
-    distance = _MARGIN * radius / math.sin(math.radians(fovy_deg) / 2)
-    cameras = orbit_cameras(elevations, azimuths, distance, fovy_deg, size, size).to(mesh.vertices.device)
+    distance = _MARGIN * radius / math.sin(math.radians(_FOVY_DEG) / 2)
+    cameras = orbit_cameras(elevations, azimuths, distance, _FOVY_DEG, size, size).to(mesh.vertices.device)
     c2w = cameras.c2w.clone()
     c2w[:, :3, 3] += middle
     return replace(cameras, c2w=c2w)

@@ -26,25 +26,19 @@ GALLERY_CAPTIONS = tuple(
 
 
 def gallery_image(
-    captions: Sequence[str] = GALLERY_CAPTIONS,
-    azimuth_deg: Sequence[float] = (0, 45, 90, 180, 270),
-    elevation_deg: float = 15.0,
-    size: int = 128,
-    objects_per_row: int = 2,
+    azimuth_deg: Sequence[float] = (0, 45, 90, 180, 270), size: int = 128
 ) -> Float[Tensor, "height width 3"]:
-    """Views of the captioned objects on white, in [0, 1]; `objects_per_row` objects stand side by side.
+    """Views of every object on white, in [0, 1]; two objects stand side by side.
 
     Each strip of views has its caption underneath, where there is room for letters (size 64 or more).
     """
-    cameras = orbit_cameras([elevation_deg] * len(azimuth_deg), azimuth_deg, width=size, height=size)
+    cameras = orbit_cameras([15.0] * len(azimuth_deg), azimuth_deg, width=size, height=size)
     background = torch.ones(len(cameras), 3)
     strips = []
-    for caption in captions:
+    for caption in GALLERY_CAPTIONS:
         views = composite(trace(build_scene(caption), cameras, supersampling=3), background)
         strips.append(_with_caption(torch.cat(list(views), dim=1), caption, size // 8))
-    strips += [torch.ones_like(strips[0])] * (-len(strips) % objects_per_row)
-    rows = [torch.cat(strips[i : i + objects_per_row], dim=1) for i in range(0, len(strips), objects_per_row)]
-    return torch.cat(rows, dim=0)
+    return torch.cat([torch.cat(both, dim=1) for both in zip(strips[::2], strips[1::2], strict=True)])
 
 
 def _with_caption(strip: Float[Tensor, "size width 3"], caption: str, height: int) -> Float[Tensor, "taller width 3"]:

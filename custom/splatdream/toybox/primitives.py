@@ -113,19 +113,10 @@ def frustum(
     paint: Paint | None = None,
 ) -> Primitive:
     """The round solid from `start` to `end`; a cylinder unless `end_radius` (at most `radius`) says otherwise."""
-    difference = np.subtract(end, start, dtype=float)
     end_radius = radius if end_radius is None else end_radius
     if not 0 <= end_radius <= radius:
         raise ValueError(f"end_radius {end_radius} must lie in [0, radius {radius}]; swap start and end")
-    return Primitive(
-        "frustum",
-        tuple((0.5 * np.add(start, end)).tolist()),
-        (radius, radius, float(0.5 * np.linalg.norm(difference))),
-        color,
-        axis=tuple(difference.tolist()),
-        taper=end_radius / radius,
-        paint=paint,
-    )
+    return replace(limb(start, end, radius, color, paint), kind="frustum", taper=end_radius / radius)
 
 
 def limb(start: Vector, end: Vector, radius: float, color: Color, paint: Paint | None = None) -> Primitive:

@@ -55,18 +55,13 @@ class Scene:
         ]
         return torch.cat([column.double() for column in columns], dim=1).numpy()
 
-    def contains(self, points: Float[Tensor, "N 3"]) -> Bool[Tensor, "N"]:
-        """True inside or on the surface of at least one primitive."""
-        return self.contains_each(points).any(dim=1)
-
-    def contains_each(self, points: Float[Tensor, "N 3"], margin: float = 0.0) -> Bool[Tensor, "N P"]:
-        """For each primitive, whether it contains each point; a positive `margin` (local units) shrinks it."""
+    def contains_each(self, points: Float[Tensor, "N 3"]) -> Bool[Tensor, "N P"]:
+        """For each primitive, whether each point is inside or on its surface."""
         local = torch.einsum("pij,npj->npi", self.world_to_local, points[:, None] - self.centers)
-        limit = 1 - margin
-        in_ball = local.square().sum(-1) <= limit**2
-        in_cube = local.abs().amax(-1) <= limit
-        radius = frustum_radius(self.tapers, local[..., 2]).clamp(min=0) * limit
-        in_frustum = (local[..., :2].square().sum(-1) <= radius**2) & (local[..., 2].abs() <= limit)
+        in_ball = local.square().sum(-1) <= 1
+        in_cube = local.abs().amax(-1) <= 1
+        radius = frustum_radius(self.tapers, local[..., 2]).clamp(min=0)
+        in_frustum = (local[..., :2].square().sum(-1) <= radius**2) & (local[..., 2].abs() <= 1)
         inside = torch.stack([in_ball, in_cube, in_frustum])
         return inside.gather(0, self.kinds.expand(1, *in_ball.shape)).squeeze(0)
 

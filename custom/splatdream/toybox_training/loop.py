@@ -4,6 +4,8 @@ What is random in step k is drawn from generators keyed by (seed, stream, k), so
 on the same machine, with the numbers that it would have had.
 """
 
+import copy
+import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -14,8 +16,22 @@ import torch
 from torch import Tensor, nn
 
 from ..storage.atomic_file import atomic_path
-from .averaging import average_decay, averaged_copy, update_average
 from .records import LossRecord
+
+
+def average_decay(step: int, decay: float) -> float:
+    """Smaller at the start, so that the random weights are forgotten: (1 + step) / (10 + step) up to `decay`."""
+    return min(decay, (1 + step) / (10 + step))
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
+    """average = decay * average + (1 - decay) * network, weight by weight; buffers are copied."""
+    mine = [weight.data for weight in average.parameters()]
+    torch._foreach_lerp_(mine, [weight.data for weight in network.parameters()], 1 - decay)
+    for kept, current in zip(average.buffers(), network.buffers(), strict=True):
+        kept.copy_(current)
+
 
 STATE_FILE = "state.pt"
 
@@ -49,8 +65,6 @@ class LoopOptions:
 
 def learning_rate_factor(step: int, warmup_steps: int, decay_steps: int) -> float:
     """Linear warm-up, then half a cosine from 1 to 0.05, then 0.05."""
-    import math
-
     progress = min(1.0, step / max(1, decay_steps))
     return min(1.0, (step + 1) / max(1, warmup_steps)) * (0.05 + 0.475 * (1 + math.cos(math.pi * progress)))
 
@@ -75,7 +89,7 @@ def train(
         ValueError: the state in the folder belongs to another training.
         FloatingPointError: the loss is not finite.
     """
-    average = averaged_copy(networks)
+    average = copy.deepcopy(networks).eval().requires_grad_(False)
     optimizer = torch.optim.AdamW(networks.parameters(), lr=options.learning_rate, weight_decay=1e-4)
     step = _resume(folder / STATE_FILE, identity, networks, average, optimizer)
     record = LossRecord(folder / "loss.csv", step)

@@ -70,9 +70,6 @@ class Verdict:
     color_is_right: bool
     accessory_is_right: bool | None
     view_is_right: bool | None
-    nearest: ToyboxCaption
-    nearest_azimuth_deg: float
-    nearest_view: str
 
 
 def judge(images: Float[Tensor, "N 3 H W"], wanted: list[Wanted], grid: ScoreGrid = EVERYTHING) -> list[Verdict]:
@@ -194,9 +191,6 @@ def _verdict(want: Wanted, nearest: _Seen) -> Verdict:
         color_is_right=nearest.caption.color == want.caption.color,
         accessory_is_right=_is_dressed_alike(nearest.caption, want.caption),
         view_is_right=_is_seen_alike(want, nearest.azimuth_deg, word),
-        nearest=nearest.caption,
-        nearest_azimuth_deg=nearest.azimuth_deg,
-        nearest_view=word,
     )
 
 

@@ -1,11 +1,15 @@
-"""A page on this machine that shows an asset while it changes."""
+"""A page that shows an asset while it changes; only this machine is let in."""
 
 import math
 import time
 from collections.abc import Callable
 from typing import Any
 
-from ..export.model_page import FRONT_VIEW, ViewerCamera
+from ..export.model_page import FRONT_VIEW
+from .page_server import LOOPBACK
+
+_MIN_INTERVAL_S = 0.5
+"""An update that comes sooner after the last one that was sent is skipped."""
 
 
 class LiveView:
@@ -13,52 +17,31 @@ class LiveView:
 
     Args:
         port: TCP port; the next free one is taken when it is in use, so read `url`.
-        host: address to listen at. The default lets only this machine in; "0.0.0.0" lets everyone in, without password.
         title: of the page; for a generated asset its prompt.
-        camera: the first view.
-        min_interval_s: an update that comes sooner after the last one that was sent is skipped.
-        clock: seconds, for the interval.
 
     Raises:
         ImportError: viser is not installed.
     """
 
-    def __init__(
-        self,
-        port: int = 8080,
-        host: str = "127.0.0.1",
-        title: str = "splatdream",
-        camera: ViewerCamera = FRONT_VIEW,
-        min_interval_s: float = 0.5,
-        clock: Callable[[], float] = time.monotonic,
-    ):
+    def __init__(self, port: int = 8080, title: str = "splatdream") -> None:
         try:
             import viser
         except ImportError as error:
             raise ImportError("the live view needs viser: pip install viser") from error
 
-        self._server = viser.ViserServer(host=host, port=port, label=title, verbose=False)
+        self._server = viser.ViserServer(host=LOOPBACK, port=port, label=title, verbose=False)
         self._server.scene.set_up_direction("+z")
-        elevation, azimuth = math.radians(camera.elevation_deg), math.radians(camera.azimuth_deg)
-        x, y, z = camera.target
-        self._server.initial_camera.position = (
-            x + camera.distance * math.cos(elevation) * math.cos(azimuth),
-            y + camera.distance * math.cos(elevation) * math.sin(azimuth),
-            z + camera.distance * math.sin(elevation),
-        )
-        self._server.initial_camera.look_at = (x, y, z)
-        self._server.initial_camera.fov = math.radians(camera.fovy_deg)
+        elevation, distance = math.radians(FRONT_VIEW.elevation_deg), FRONT_VIEW.distance
+        self._server.initial_camera.position = (distance * math.cos(elevation), 0.0, distance * math.sin(elevation))
+        self._server.initial_camera.look_at = FRONT_VIEW.target
+        self._server.initial_camera.fov = math.radians(FRONT_VIEW.fovy_deg)
         self._status = self._server.gui.add_markdown("")
-        self._host = host
-        self._min_interval_s = min_interval_s
-        self._clock = clock
         self._last_update_s = -math.inf
 
     @property
     def url(self) -> str:
         """What to type into a browser on this machine."""
-        host = "127.0.0.1" if self._host == "0.0.0.0" else self._host
-        return f"http://{host}:{self._server.get_port()}"
+        return f"http://{LOOPBACK}:{self._server.get_port()}"
 
     def update(self, draw: Callable[[Any], None], status: str = "") -> bool:
         """Shows what `draw(scene)` puts on the viser scene, and a text, unless the last update was too short ago.
@@ -67,8 +50,8 @@ class LiveView:
 
         Costs nothing but a look at the clock when it is too soon, so a training loop may call it at every step.
         """
-        now = self._clock()
-        if now - self._last_update_s < self._min_interval_s:
+        now = time.monotonic()
+        if now - self._last_update_s < _MIN_INTERVAL_S:
             return False
         self._last_update_s = now
         with self._server.atomic():

@@ -1,4 +1,4 @@
-"""One page, from memory, to the browsers of this machine."""
+"""One page, from memory, to the browsers of this machine and to nobody else."""
 
 import http.server
 import re
@@ -9,7 +9,8 @@ _PORTS_TRIED = 100
 _MAX_PORT = 65535
 _IDLE_S = 10.0
 """Seconds after which a connection that asks for nothing is closed."""
-_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+LOOPBACK = "127.0.0.1"
+_NAMES = (LOOPBACK, "localhost", "[::1]")
 
 
 class PageServer:
@@ -18,22 +19,19 @@ class PageServer:
     Args:
         page: the whole page; it must need no other file.
         port: TCP port; the next free one is taken when it is in use, so read `url`.
-        host: address to listen at. The default lets only this machine in; "0.0.0.0" lets everyone in, without password.
 
     Raises:
-        OSError: no port is free, or the address is not of this machine.
+        OSError: no port is free.
     """
 
-    def __init__(self, page: str, port: int = 8080, host: str = "127.0.0.1"):
-        self._host = host
-        self._server = _bound(host, port, page.encode())
+    def __init__(self, page: str, port: int = 8080):
+        self._server = _bound(port, page.encode())
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     @property
     def url(self) -> str:
         """What to type into a browser on this machine."""
-        host = "127.0.0.1" if self._host == "0.0.0.0" else self._host
-        return f"http://{host}:{self._server.server_port}"
+        return f"http://{LOOPBACK}:{self._server.server_port}"
 
     def close(self) -> None:
         """Ends the server; the page stays in the browser as it is."""
@@ -41,14 +39,13 @@ class PageServer:
         self._server.server_close()
 
 
-def _bound(host: str, port: int, content: bytes) -> http.server.ThreadingHTTPServer:
+def _bound(port: int, content: bytes) -> http.server.ThreadingHTTPServer:
     class Handler(http.server.BaseHTTPRequestHandler):
         timeout = _IDLE_S
 
         def do_GET(self) -> None:
             # A page of the network may give its own name this machine's address, and then read what is served here.
-            name = re.sub(r":\d+$", "", self.headers.get("Host", ""))
-            if host != "0.0.0.0" and name not in (*_LOOPBACK, host):
+            if re.sub(r":\d+$", "", self.headers.get("Host", "")) not in _NAMES:
                 self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
                 return
             if self.path != "/":
@@ -65,10 +62,10 @@ def _bound(host: str, port: int, content: bytes) -> http.server.ThreadingHTTPSer
 
     for candidate in range(port, min(port + _PORTS_TRIED, _MAX_PORT + 1)):
         try:
-            return _Server((host, candidate), Handler)
+            return _Server((LOOPBACK, candidate), Handler)
         except OSError as error:
             last_error = error
-    raise OSError(f"no port from {port} to {candidate} of {host} can be listened at: {last_error.strerror}")
+    raise OSError(f"no port from {port} to {candidate} can be listened at: {last_error.strerror}")
 
 
 class _Server(http.server.ThreadingHTTPServer):

@@ -10,31 +10,18 @@ from .page_server import PageServer
 
 
 def write_asset_page(path: str | Path, page: str | Path) -> Path:
-    """Writes one HTML file that shows the asset and needs no network.
-
-    Raises:
-        FileNotFoundError, ValueError, ImportError: as `open_asset`.
-        OSError: the page cannot be written.
-    """
+    """Writes one HTML file that shows the asset and needs no network; raises what `open_asset` and `write_text` do."""
     return write_text(page, _page(path))
 
 
-def view_asset(path: str | Path, port: int = 8080, host: str = "127.0.0.1") -> PageServer:
-    """Serves a page with the asset until the result is closed; `url` says where.
-
-    Raises:
-        FileNotFoundError, ValueError, ImportError: as `open_asset`.
-    """
-    return PageServer(_page(path), port, host)
+def view_asset(path: str | Path, port: int = 8080) -> PageServer:
+    """Serves a page with the asset until the result is closed; `url` says where. Raises what `open_asset` does."""
+    return PageServer(_page(path), port)
 
 
-def serve_asset(path: str | Path, port: int = 8080, host: str = "127.0.0.1") -> None:
-    """Serves a page with the asset until Ctrl-C; prints its address.
-
-    Raises:
-        FileNotFoundError, ValueError, ImportError: as `open_asset`.
-    """
-    view = view_asset(path, port, host)
+def serve_asset(path: str | Path, port: int = 8080) -> None:
+    """Serves a page with the asset until Ctrl-C; prints its address. Raises what `open_asset` does."""
+    view = view_asset(path, port)
     print(f"{Path(path).name} is at {view.url} (Ctrl-C ends)", flush=True)
     try:
         threading.Event().wait()

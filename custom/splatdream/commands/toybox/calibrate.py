@@ -27,9 +27,9 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
 
 def run(args: argparse.Namespace) -> int:
     from ...evaluation.calibration import calibrate
-    from ...evaluation.calibration_cases import calibration_cases
     from ...evaluation.calibration_records import measure_cases
     from ...evaluation.calibration_report import report
+    from ...evaluation.constructed_cases import calibration_cases
     from ...evaluation.distilled_cases import check_distilled
     from ...evaluation.measurement import MeasurementPlan, plan_for
     from ...evaluation.thresholds_file import prior_fingerprint, write_calibration

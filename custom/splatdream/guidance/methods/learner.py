@@ -15,6 +15,8 @@ class Learner(nn.Module, ABC):
     holds as parameters is optimized beside the Gaussians, and must not include the prior's network.
     """
 
+    loss_names: tuple[str, ...] = ()
+    """Each x of a `loss_x` that `losses` returns; `system.loss.lambda_x` is its weight."""
     learning_rate: float = 1.0e-4
     """Of Adam, for its parameters."""
 
@@ -24,7 +26,7 @@ class Learner(nn.Module, ABC):
 
     @abstractmethod
     def losses(self, step: GuidedStep) -> Mapping[str, Tensor]:
-        """What teaches it, by a name that begins with loss_; `system.loss.lambda_*` is the weight of each."""
+        """What teaches it: `loss_x` for each x of `loss_names`."""
 
     def parameter_groups(self) -> list[dict[str, object]]:
         """Groups for the optimizer of the run."""

@@ -32,6 +32,8 @@ class LoraParticles(Learner):
     module, so that they are moved, optimized and kept in checkpoints without the network.
     """
 
+    loss_names = ("lora",)
+
     def __init__(
         self,
         prior: DiffusionPrior,
