@@ -13,6 +13,7 @@ _FILES = (
     "ism",
     "sdi",
     "vsd",
+    "rfds",
     "x0_reconstruction",
 )
 """Of this folder, each ending in declarations. A new method is a file and a line here."""
