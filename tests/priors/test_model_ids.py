@@ -58,7 +58,8 @@ def test_every_short_name_has_a_copy_a_license_and_a_command():
         assert copies, name
         for model in copies:
             assert model.license and model.repo_id in model.download_command
-            assert not model.repo_id.startswith(("stabilityai/", "runwayml/", "DeepFloyd/", "black-forest-labs/"))
+            is_known_to_be_gated = model.repo_id.startswith(("stabilityai/", "runwayml/", "DeepFloyd/", "black-forest-labs/"))
+            assert model.is_gated == is_known_to_be_gated
 
 
 def test_a_removed_id_is_looked_for_in_the_cache_before_its_copies():
