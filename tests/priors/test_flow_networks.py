@@ -19,8 +19,8 @@ from splatdream.host import find
 from splatdream.priors import registered_networks  # noqa: F401 - registers
 from splatdream.priors.base import Views
 from splatdream.priors.condition_cache import ConditionCache
-from splatdream.priors.flux import FLUX_PARTS, load_flux, packed, unpacked
-from splatdream.priors.model_files import choose_files, locate_model
+from splatdream.priors.flux import load_flux, packed, unpacked
+from splatdream.priors.model_files import choose_files
 from splatdream.priors.stable_diffusion import load_stable_diffusion
 from splatdream.priors.stable_diffusion_3 import load_stable_diffusion_3
 
@@ -233,5 +233,11 @@ def test_a_missing_part_and_a_damaged_file_are_named(sd3_folder, tmp_path):
     assert "text_encoder_3" in refusal(lambda name: load_stable_diffusion_3(name, uses_t5=True), folder)
 
 
-def test_flux_needs_all_its_parts(flux_folder):
-    assert locate_model(str(flux_folder), FLUX_PARTS).parts == FLUX_PARTS
+@pytest.mark.parametrize(("load", "kind"), [(load_stable_diffusion_3, "sd3"), (load_flux, "flux")])
+def test_an_image_size_that_the_network_cannot_take_is_refused(load, kind, request):
+    folder = str(request.getfixturevalue(f"{kind}_folder"))
+    with pytest.raises(ValueError, match=r"prior\.image_size is 36, but .* multiple of 8"):
+        load(folder, image_size=36)
+    if kind == "sd3":
+        with pytest.raises(ValueError, match=r"prior\.image_size is 128, but .* 64 at most"):
+            load(folder, image_size=128)

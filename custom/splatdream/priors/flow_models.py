@@ -49,3 +49,22 @@ def load_flow(files: ModelFiles) -> RectifiedFlow:
             "FLUX.1-dev do; models with a fixed shift are supported: Stable Diffusion 3 and 3.5, FLUX.1-schnell"
         )
     return RectifiedFlow.shifted(config.get("shift", 1.0), config.get("num_train_timesteps", 1000))
+
+
+def checked_side(image_size: int, token_size: int, most_tokens: int | None = None) -> int:
+    """The side in pixels at which images are looked at.
+
+    Args:
+        token_size: side in pixels of what one token stands for.
+        most_tokens: in a row, that the network has positions for; None for any number.
+
+    Raises:
+        ValueError: it does not divide into tokens, or into too many.
+    """
+    if image_size % token_size:
+        raise ValueError(f"prior.image_size is {image_size}, but this network needs a multiple of {token_size}")
+    if most_tokens is not None and image_size > token_size * most_tokens:
+        raise ValueError(
+            f"prior.image_size is {image_size}, but this network has positions for {token_size * most_tokens} at most"
+        )
+    return image_size

@@ -6,11 +6,11 @@ from torch import Tensor
 
 from .base import Views
 from .condition_cache import ConditionCache
-from .flow_models import load_flow, load_transformer
+from .flow_models import checked_side, load_flow, load_transformer
 from .latent_diffusion import LatentDiffusionPrior, NetworkOptions
 from .model_files import Hub, locate_model
 from .sd3_texts import FLUX_TEXT_PARTS, FluxTexts, PooledTextCondition
-from .stable_diffusion import load_autoencoder
+from .stable_diffusion import load_autoencoder, pixels_per_latent
 
 FLUX_PARTS = ("transformer", "vae", *FLUX_TEXT_PARTS, "scheduler")
 IMAGE_SIZE = 1024
@@ -89,6 +89,6 @@ def load_flux(
         texts=FluxTexts(files, text_cache),
         schedule=schedule,
         prediction_type="v_prediction",
-        image_size=image_size or IMAGE_SIZE,
+        image_size=checked_side(image_size or IMAGE_SIZE, 2 * pixels_per_latent(vae)),
         options=options,
     )

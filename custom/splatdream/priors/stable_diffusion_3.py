@@ -5,7 +5,7 @@ from torch import Tensor
 
 from .base import Views
 from .condition_cache import ConditionCache
-from .flow_models import load_flow, load_transformer
+from .flow_models import checked_side, load_flow, load_transformer
 from .latent_diffusion import LatentDiffusionPrior, NetworkOptions
 from .model_files import Hub, locate_model
 from .repeated_token import count_last_token
@@ -58,6 +58,8 @@ def load_stable_diffusion_3(
     parts = SD3_PARTS + (T5_PARTS if uses_t5 else ())
     files = locate_model(model, parts, revision, is_offline, options.prefers_half, hub)
     transformer, vae = load_transformer(files, "SD3Transformer2DModel"), load_autoencoder(files)
+    config, latent_size = transformer.config, pixels_per_latent(vae)
+    side = image_size or config.sample_size * latent_size
     if not uses_t5:
         count_last_token(transformer, NUM_T5_TOKENS)
     return StableDiffusion3Prior(
@@ -65,9 +67,9 @@ def load_stable_diffusion_3(
         network=transformer,
         time_embedding=transformer.time_text_embed.timestep_embedder,
         vae=vae,
-        texts=Sd3Texts(files, transformer.config.joint_attention_dim, uses_t5, text_cache),
+        texts=Sd3Texts(files, config.joint_attention_dim, uses_t5, text_cache),
         schedule=load_flow(files),
         prediction_type="v_prediction",
-        image_size=image_size or transformer.config.sample_size * pixels_per_latent(vae),
+        image_size=checked_side(side, config.patch_size * latent_size, config.pos_embed_max_size),
         options=options,
     )

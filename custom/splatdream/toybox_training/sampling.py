@@ -1,6 +1,6 @@
 """Images from texts (and cameras), by DDIM or along a flow, with classifier-free guidance, for grids and scores.
 
-B images, L tokens, C and P channels.
+B images, N = B + 1 texts, L tokens, C and P channels.
 """
 
 import torch
@@ -55,8 +55,8 @@ def sample_flow_images(
     transformer: nn.Module,
     vae: nn.Module,
     scheduler: object,
-    context: Float[Tensor, "B+1 L C"],
-    pooled: Float[Tensor, "B+1 P"],
+    context: Float[Tensor, "N L C"],
+    pooled: Float[Tensor, "N P"],
     generator: torch.Generator,
     num_steps: int = 25,
     guidance_scale: float = 3.0,
