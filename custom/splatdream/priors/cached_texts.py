@@ -49,18 +49,17 @@ class CachedTexts(ABC):
 
     def tensors(self, texts: Sequence[str]) -> Mapping[str, Float[Tensor, "N ..."]]:
         """What the encoders say, by name, one row a text."""
-        known: dict[str, Mapping[str, Tensor]] = {}
-        for text in dict.fromkeys(texts):
-            cached = self._cache.load(self._kind, self.revision, text) if self._cache else None
-            if cached is not None:
-                known[text] = cached
-        unknown = [text for text in dict.fromkeys(texts) if text not in known]
+        known = {text: self._cached(text) for text in dict.fromkeys(texts)}
+        unknown = [text for text, found in known.items() if found is None]
         for text, made in zip(unknown, self._run(unknown) if unknown else (), strict=True):
             known[text] = made
             if self._cache:
                 entry = {name: tensor.contiguous() for name, tensor in made.items()}
                 self._cache.save(self._kind, self.revision, text, entry)
         return {name: torch.stack([known[text][name] for text in texts]) for name in known[texts[0]]}
+
+    def _cached(self, text: str) -> Mapping[str, Tensor] | None:
+        return self._cache.load(self._kind, self.revision, text) if self._cache else None
 
 
 def tokens_of(tokenizer: object, text: str, length: int | None = None) -> object:
