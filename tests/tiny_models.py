@@ -3,8 +3,28 @@
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    FluxPipeline,
+    FluxTransformer2DModel,
+    SD3Transformer2DModel,
+    StableDiffusion3Pipeline,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
+from transformers import (
+    CLIPConfig,
+    CLIPModel,
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    T5Config,
+    T5EncoderModel,
+    T5TokenizerFast,
+)
 
 TEXT_CHANNELS = 32
 """Channels of a text embedding."""
@@ -28,6 +48,65 @@ def make_tiny_mvdream(folder: Path) -> Path:
     return folder
 
 
+def make_tiny_sd3(folder: Path, has_t5: bool = True) -> Path:
+    """Stable Diffusion 3 with 32 px images and latents of 16 x 8 x 8; its blocks are those of 3.5, too."""
+    torch.manual_seed(3)
+    pipeline = StableDiffusion3Pipeline(
+        transformer=SD3Transformer2DModel(
+            sample_size=8,
+            patch_size=2,
+            in_channels=16,
+            out_channels=16,
+            num_layers=2,
+            attention_head_dim=8,
+            num_attention_heads=2,
+            joint_attention_dim=64,
+            caption_projection_dim=16,
+            pooled_projection_dim=2 * 16,
+            pos_embed_max_size=8,
+            dual_attention_layers=(0,),
+            qk_norm="rms_norm",
+        ),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+        vae=_flow_autoencoder(),
+        text_encoder=CLIPTextModelWithProjection(_text_config(16)),
+        tokenizer=_tokenizer(),
+        text_encoder_2=CLIPTextModelWithProjection(_text_config(16)),
+        tokenizer_2=_tokenizer(),
+        text_encoder_3=_t5(64) if has_t5 else None,
+        tokenizer_3=_t5_tokenizer() if has_t5 else None,
+    )
+    pipeline.save_pretrained(folder)
+    return folder
+
+
+def make_tiny_flux(folder: Path, guidance_embeds: bool = False) -> Path:
+    """FLUX.1-schnell likewise; with `guidance_embeds`, FLUX.1-dev."""
+    torch.manual_seed(4)
+    pipeline = FluxPipeline(
+        transformer=FluxTransformer2DModel(
+            patch_size=1,
+            in_channels=64,
+            num_layers=1,
+            num_single_layers=1,
+            attention_head_dim=16,
+            num_attention_heads=2,
+            joint_attention_dim=64,
+            pooled_projection_dim=TEXT_CHANNELS,
+            axes_dims_rope=(4, 6, 6),
+            guidance_embeds=guidance_embeds,
+        ),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=1.0),
+        vae=_flow_autoencoder(),
+        text_encoder=CLIPTextModel(_text_config(TEXT_CHANNELS)),
+        tokenizer=_tokenizer(),
+        text_encoder_2=_t5(64),
+        tokenizer_2=_t5_tokenizer(),
+    )
+    pipeline.save_pretrained(folder)
+    return folder
+
+
 def make_tiny_clip(folder: Path) -> Path:
     """Both halves of CLIP with its tokenizer, for images of 32 pixels."""
     torch.manual_seed(2)
@@ -42,6 +121,52 @@ def make_tiny_clip(folder: Path) -> Path:
     CLIPModel(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def _flow_autoencoder() -> AutoencoderKL:
+    return AutoencoderKL(
+        latent_channels=16,
+        block_out_channels=(32, 32, 64),
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        layers_per_block=1,
+        scaling_factor=1.5305,
+        shift_factor=0.0609,
+        use_quant_conv=False,
+        use_post_quant_conv=False,
+    )
+
+
+def _text_config(projection: int) -> CLIPTextConfig:
+    return CLIPTextConfig(
+        vocab_size=_tokenizer().vocab_size,
+        hidden_size=TEXT_CHANNELS,
+        intermediate_size=2 * TEXT_CHANNELS,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=77,
+        projection_dim=projection,
+        bos_token_id=_tokenizer().bos_token_id,
+        eos_token_id=_tokenizer().eos_token_id,
+    )
+
+
+def _t5(channels: int) -> T5EncoderModel:
+    size = len(_t5_tokenizer())
+    return T5EncoderModel(T5Config(vocab_size=size, d_model=channels, d_kv=8, d_ff=64, num_layers=2, num_heads=2))
+
+
+def _t5_tokenizer() -> T5TokenizerFast:
+    """A unigram tokenizer with letters and some words for vocabulary."""
+    pieces = [
+        "<pad>",
+        "</s>",
+        "<unk>",
+        "\u2581",
+        *"abcdefghijklmnopqrstuvwxyz0123456789,.-",
+        *(f"\u2581{word}" for word in _WORDS),
+    ]
+    return T5TokenizerFast(vocab=[(piece, -float(place)) for place, piece in enumerate(pieces)], extra_ids=0)
 
 
 def _unet_shape() -> dict:

@@ -6,7 +6,7 @@ import torch
 from splatdream.cameras.batch import orbit_cameras
 from splatdream.guidance.denoiser import Denoiser
 from splatdream.priors.base import Condition, DiffusionPrior, Views
-from splatdream.priors.noise_process import VariancePreserving
+from splatdream.priors.noise_process import NoiseProcess, VariancePreserving
 from torch import Tensor
 
 
@@ -43,8 +43,8 @@ class Mixtures(Condition):
 class MixturePrior(DiffusionPrior):
     """Knows a mixture for each text. Latents are what images are, channels first."""
 
-    def __init__(self, mixtures: dict[str, Mixture]) -> None:
-        self.schedule = VariancePreserving.scaled_linear()
+    def __init__(self, mixtures: dict[str, Mixture], schedule: NoiseProcess | None = None) -> None:
+        self.schedule = schedule or VariancePreserving.scaled_linear()
         self.mixtures = mixtures
 
     def encode_texts(self, texts):
@@ -66,12 +66,14 @@ class MixturePrior(DiffusionPrior):
         return predictions
 
 
-def make_denoiser(conditional, unconditional, guidance_scale, num_views, empty=None, others=(), source=None, **kwargs):
+def make_denoiser(
+    conditional, unconditional, guidance_scale, num_views, empty=None, others=(), source=None, schedule=None, **kwargs
+):
     """A denoiser that knows a mixture for the text, the negative prompt, the empty text (by default that), others."""
     mixtures = {"text": conditional, "negative": unconditional, "empty": empty or unconditional}
     mixtures |= {} if source is None else {"source": source}
     mixtures |= {f"other {index}": mixture for index, mixture in enumerate(others)}
-    prior = MixturePrior(mixtures)
+    prior = MixturePrior(mixtures, schedule)
     views = Views(orbit_cameras([0.0] * num_views, [0.0] * num_views), torch.ones(num_views, 3))
     row = lambda index: torch.full((num_views,), index)  # noqa: E731
     return Denoiser(

@@ -15,11 +15,13 @@ from splatdream.guidance.methods.ism import ism_gradient
 from splatdream.guidance.methods.nfsd import nfsd_gradient
 from splatdream.guidance.methods.particles import ExactParticles, ParticleScore
 from splatdream.guidance.methods.registry import METHODS
+from splatdream.guidance.methods.rfds import rfds_gradient, rfds_rev_gradient
 from splatdream.guidance.methods.sdi import sdi_gradient
 from splatdream.guidance.methods.sds import sds_gradient
 from splatdream.guidance.methods.sjc import sjc_gradient
 from splatdream.guidance.methods.vsd import esd_gradient, vsd_gradient
 from splatdream.guidance.methods.x0_reconstruction import x0_reconstruction_gradient
+from splatdream.priors.noise_process import RectifiedFlow
 
 SHAPE = (3, 2, 2)
 
@@ -138,6 +140,67 @@ def test_x0_reconstruction_without_guidance_pulls_to_the_known_image(generator, 
     denoiser = make_denoiser(text, image(generator), 1.0, num_views=2)
     gradient = x0_reconstruction_gradient(denoiser, latents, TIMESTEPS, noise)
     torch.testing.assert_close(gradient, latents - text.means)
+
+
+def flow_between(*mixtures, **kwargs):
+    """A denoiser on a rectified flow, and the noise levels at TIMESTEPS."""
+    denoiser = make_denoiser(*mixtures, num_views=2, schedule=RectifiedFlow.shifted(3.0), **kwargs)
+    _, sigma, _ = scales(denoiser, TIMESTEPS, torch.zeros(2, *SHAPE, dtype=torch.float64))
+    return denoiser, sigma
+
+
+def test_rfds_on_a_flow_is_the_exact_velocity_less_that_of_the_path(generator, latents, noise):
+    # The velocity of a Gaussian of width w around m at x_t is E[eps - x | x_t] = -m + slope (x_t - (1 - s) m).
+    known = Mixture(draw(generator, 1, *SHAPE), width=0.5)
+    denoiser, sigma = flow_between(known, known, 1.0)
+    gradient = rfds_gradient(denoiser, latents, TIMESTEPS, noise)
+    noisy = (1 - sigma) * latents + sigma * noise
+    slope = (sigma - (1 - sigma) * 0.25) / ((1 - sigma) ** 2 * 0.25 + sigma**2)
+    velocity = slope * (noisy - (1 - sigma) * known.means) - known.means
+    torch.testing.assert_close(gradient, velocity - (noise - latents))
+
+
+def test_rfds_on_a_flow_is_the_noise_residual_over_one_minus_sigma(generator, latents, noise):
+    text, empty = (Mixture(draw(generator, 3, *SHAPE), width=0.4) for _ in range(2))
+    denoiser, sigma = flow_between(text, empty, 7.5)
+    gradient = rfds_gradient(denoiser, latents, TIMESTEPS, noise)
+    torch.testing.assert_close(gradient, sds_gradient(denoiser, latents, TIMESTEPS, noise) / (1 - sigma))
+
+
+def test_a_reversal_step_moves_the_noise_against_its_gradient_by_one_minus_sigma(generator, latents, noise):
+    # The authors' update, written with velocities: k + (1 - s) (v(x_t) + x - k).
+    text, empty = (Mixture(draw(generator, 3, *SHAPE), width=0.4) for _ in range(2))
+    denoiser, sigma = flow_between(text, empty, 7.5)
+    alone, _ = flow_between(text, empty, 1.0)
+    found = noise
+    for _ in range(2):
+        velocity = rfds_gradient(alone, latents, TIMESTEPS, found) + found - latents
+        found = found + (1 - sigma) * (velocity + latents - found)
+    gradient = rfds_rev_gradient(denoiser, latents, TIMESTEPS, noise, reversal_steps=2)
+    torch.testing.assert_close(gradient, rfds_gradient(denoiser, latents, TIMESTEPS, found))
+
+
+def test_rfds_rev_without_a_reversal_is_rfds_and_for_a_known_image_always(generator, latents, noise):
+    text, empty = (Mixture(draw(generator, 3, *SHAPE), width=0.4) for _ in range(2))
+    denoiser, _ = flow_between(text, empty, 7.5)
+    plain = rfds_gradient(denoiser, latents, TIMESTEPS, noise)
+    assert torch.equal(rfds_rev_gradient(denoiser, latents, TIMESTEPS, noise, reversal_steps=0), plain)
+    denoiser, _ = flow_between(image(generator), image(generator), 7.5)
+    gradient = rfds_rev_gradient(denoiser, latents, TIMESTEPS, noise)
+    torch.testing.assert_close(gradient, rfds_gradient(denoiser, latents, TIMESTEPS, noise))
+
+
+def test_the_noise_that_a_reversal_finds_varies_less_from_draw_to_draw(generator, latents):
+    # On a Gaussian, predicted noise is s^2 / (a^2 w^2 + s^2) of the drawn one.
+    known = Mixture(draw(generator, 1, *SHAPE), width=1.0)
+    denoiser, sigma = flow_between(known, known, 1.0)
+    draws = [draw(generator, 2, *SHAPE) for _ in range(2)]
+    differences = [
+        method(denoiser, latents, TIMESTEPS, draws[0]) - method(denoiser, latents, TIMESTEPS, draws[1])
+        for method in (rfds_gradient, rfds_rev_gradient)
+    ]
+    share = sigma**2 / ((1 - sigma) ** 2 + sigma**2)
+    torch.testing.assert_close(differences[1], share * differences[0])
 
 
 def gaussian_path(denoiser, mean, width, latents, noise, timesteps):
@@ -346,6 +409,8 @@ def test_esd_drives_views_apart_that_vsd_leaves_alike(generator, noise):
         ("sds_bridge", {}, 2),
         ("sds_bridge", {"bridge": 0.5}, 3),
         ("cfd", {}, 2),
+        ("rfds", {}, 2),
+        ("rfds_rev", {}, 1 + 2),
     ],
 )
 def test_cost_of_a_view(generator, latents, noise, method, options, evaluations):

@@ -24,16 +24,18 @@ def test_all_methods_run_and_tell_their_cost(prior):
     runs = play(prior, PROMPTS, CAMERAS, settings=FEW_STEPS, report=reported.append)
     assert [run.method for run in runs] == list(METHODS) and runs == reported
     evaluations = {run.method: run.evaluations for run in runs}
-    # Without guidance one prediction a step, but CSD and NFSD compare two, and ISM and SDI walk up first.
+    # Without guidance one prediction a step, but CSD, NFSD and RFDS-Rev take two, and ISM and SDI walk up first.
     assert {name for name, count in evaluations.items() if count == 1} == {
         "sds",
         "sjc",
         "vsd",
         "esd",
+        "rfds",
         "x0_reconstruction",
         "cfd",
     }
-    assert evaluations["csd"] == evaluations["nfsd"] == evaluations["asd"] == evaluations["sds_bridge"] == 2
+    two = ("csd", "nfsd", "rfds_rev", "asd", "sds_bridge")
+    assert [evaluations[method] for method in two] == [2] * len(two)
     assert evaluations["sdi"] > evaluations["ism"] > 2
     assert all(run.images.shape == (3, 4, 4, 3) and run.seconds > 0 for run in runs)
 

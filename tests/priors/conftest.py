@@ -17,3 +17,13 @@ def v_prediction_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def mvdream_folder(tmp_path_factory):
     return tiny_models.make_tiny_mvdream(tmp_path_factory.mktemp("models") / "mvdream")
+
+
+@pytest.fixture(scope="session")
+def sd3_folder(tmp_path_factory):
+    return tiny_models.make_tiny_sd3(tmp_path_factory.mktemp("models") / "sd3")
+
+
+@pytest.fixture(scope="session")
+def flux_folder(tmp_path_factory):
+    return tiny_models.make_tiny_flux(tmp_path_factory.mktemp("models") / "flux")

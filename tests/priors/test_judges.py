@@ -1,15 +1,19 @@
 import pytest
 import torch
 from splatdream.priors.clip_alignment import alignment
+from splatdream.priors.flux import FluxPrior
 from splatdream.priors.judges import load_judge
 from splatdream.priors.mvdream import MVDreamPrior
 from splatdream.priors.stable_diffusion import StableDiffusionPrior
-from tiny_models import make_tiny_clip, make_tiny_mvdream, make_tiny_stable_diffusion
+from splatdream.priors.stable_diffusion_3 import StableDiffusion3Prior
+from tiny_models import make_tiny_clip, make_tiny_flux, make_tiny_mvdream, make_tiny_sd3, make_tiny_stable_diffusion
 
 
 def test_a_folder_says_which_kind_of_prior_it_is(tmp_path):
     assert isinstance(load_judge(str(make_tiny_stable_diffusion(tmp_path / "a"))), StableDiffusionPrior)
     assert isinstance(load_judge(str(make_tiny_mvdream(tmp_path / "b"))), MVDreamPrior)
+    assert isinstance(load_judge(str(make_tiny_sd3(tmp_path / "c"))), StableDiffusion3Prior)
+    assert isinstance(load_judge(str(make_tiny_flux(tmp_path / "d"))), FluxPrior)
 
 
 def test_the_alignment_with_one_prompt_alone_is_perfectly_precise(tmp_path):

@@ -58,7 +58,10 @@ def test_every_short_name_has_a_copy_a_license_and_a_command():
         assert copies, name
         for model in copies:
             assert model.license and model.repo_id in model.download_command
-            assert not model.repo_id.startswith(("stabilityai/", "runwayml/", "DeepFloyd/", "black-forest-labs/"))
+            is_known_to_be_gated = model.repo_id.startswith(
+                ("stabilityai/", "runwayml/", "DeepFloyd/", "black-forest-labs/")
+            )
+            assert model.is_gated == is_known_to_be_gated
 
 
 def test_a_removed_id_is_looked_for_in_the_cache_before_its_copies():
@@ -120,6 +123,23 @@ def test_a_missing_model_gives_one_message_with_everything_to_know():
         assert model.license in message and model.download_command in message
     assert "local folder" in message and "Offline" not in message
     assert error.value.__cause__ is None
+
+
+def test_a_gated_id_is_said_to_be_gated():
+    class GatedRepoError(OSError):
+        """As the hub's library raises it: 403, with several lines about the request."""
+
+    def refuse(*_):
+        raise GatedRepoError("403 Client Error. (Request ID: Root=1-2)\n\nCannot access gated repo")
+
+    hub = FakeHub()
+    hub.download = refuse
+    with pytest.raises(FileNotFoundError) as error:
+        locate_model("sd3", hub=hub)
+    message = str(error.value)
+    assert "its license has not been accepted with the account of this machine" in message
+    assert "gated: accept the license at" in message and "hf auth login" in message
+    assert "Request ID" not in message
 
 
 def test_the_hubs_cache_is_read_without_a_network_and_tells_the_commit(stable_diffusion_folder, tmp_path):

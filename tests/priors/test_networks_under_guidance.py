@@ -8,7 +8,7 @@ from splatdream.guidance.methods.lora import LoraParticles
 from splatdream.guidance.methods.registry import METHODS
 from splatdream.priors import registered_networks  # noqa: F401 - registers
 from splatdream.priors.base import Views
-from splatdream.priors.clip_texts import ClipTexts
+from splatdream.priors.cached_texts import CachedTexts
 from splatdream.priors.latent_diffusion import NetworkOptions
 from splatdream.priors.mvdream import load_mvdream
 from splatdream.priors.stable_diffusion import load_stable_diffusion
@@ -17,19 +17,25 @@ from splatdream.prompts.view_prompts import make_view_prompts
 PROMPTS = make_view_prompts("a cat", negative_prompt="dog", is_view_dependent=True)
 
 
-@pytest.fixture(params=["splatdream-stable-diffusion-prior", "splatdream-mvdream-prior"])
+@pytest.fixture(params=[f"splatdream-{kind}-prior" for kind in ("stable-diffusion", "mvdream", "sd3", "flux")])
 def prior_type(request):
     return request.param
 
 
 @pytest.fixture
-def folder(prior_type, stable_diffusion_folder, mvdream_folder):
-    return str(mvdream_folder if "mvdream" in prior_type else stable_diffusion_folder)
+def folder(prior_type, request):
+    kind = prior_type.removeprefix("splatdream-").removesuffix("-prior").replace("-", "_")
+    return str(request.getfixturevalue(f"{kind}_folder"))
 
 
 def step(prior_type, folder, **cfg):
     guidance = Guidance(
-        {"prior_type": prior_type, "prior": {"model": folder, "cache_texts": False}, "guidance_scale": 50.0, **cfg}
+        {
+            "prior_type": prior_type,
+            "prior": {"model": folder, "cache_texts": False, "image_size": 32},
+            "guidance_scale": 50.0,
+            **cfg,
+        }
     )
     guidance.update_step(0, 0)
     rgb = torch.full((4, 24, 24, 3), 0.5, requires_grad=True)
@@ -52,8 +58,8 @@ def test_a_step_is_repeated_bit_by_bit(prior_type, folder):
 
 def test_mvdreams_suffix_is_added_to_the_prompt_and_not_to_the_negative(prior_type, folder, monkeypatch):
     seen = []
-    encode = ClipTexts.encode
-    monkeypatch.setattr(ClipTexts, "encode", lambda self, texts: (seen.extend(texts), encode(self, texts))[1])
+    encode = CachedTexts.tensors
+    monkeypatch.setattr(CachedTexts, "tensors", lambda self, texts: (seen.extend(texts), encode(self, texts))[1])
     step(prior_type, folder)
     suffix = ", 3d asset" if "mvdream" in prior_type else ""
     assert {"dog", "", f"a cat{suffix}", f"a cat, front view{suffix}"} <= set(seen)

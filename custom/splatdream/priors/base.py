@@ -56,11 +56,11 @@ class DiffusionPrior(ABC):
     """What this prior's training captions end in; guidance adds it to the prompt, not to the negative prompt."""
 
     network: nn.Module | None = None
-    """The frozen denoising network, a UNet of diffusers, for methods that train low-rank weights on it (VSD); None if
-    there is none. `predict_noise` calls it and lets gradients through to weights that require them."""
+    """The frozen denoising network, a UNet or transformer of diffusers, for methods that train low-rank weights on it
+    (VSD); None if there is none. `predict_noise` calls it and lets gradients through to weights that require them."""
 
     prediction_type: str = "epsilon"
-    """What the network itself predicts: epsilon, v_prediction or sample."""
+    """What the network itself predicts: epsilon, v_prediction (the velocity of the noise process) or sample."""
 
     time_embedding: nn.Module | None = None
     """The part of `network` that embeds the timestep: what else a view is told may be added to what it returns."""

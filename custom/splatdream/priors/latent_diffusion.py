@@ -1,6 +1,6 @@
-"""What Stable Diffusion and MVDream share: texts, the image autoencoder, precision, and what the network predicts.
+"""What the latent priors share: texts, the image autoencoder, precision, and what the network predicts.
 
-B views, latents with 4 channels and an eighth of the image's side (h, w).
+B views, latents with c channels (4 or 16) and an eighth of the image's side (h, w).
 """
 
 from abc import abstractmethod
@@ -12,7 +12,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from .base import Condition, DiffusionPrior, Views
-from .clip_texts import ClipTexts, EmbeddingTable, TextCondition
+from .cached_texts import CachedTexts
+from .clip_texts import TextCondition
 from .gradient_range import through_half_precision
 from .model_files import ModelFiles
 from .noise_process import NoiseProcess
@@ -53,13 +54,13 @@ class NetworkOptions:
 
 
 class LatentDiffusionPrior(DiffusionPrior):
-    """A denoiser of autoencoder latents, told what to denoise by CLIP texts.
+    """A denoiser of autoencoder latents, told what to denoise by encoded texts.
 
     The networks go to the device of the images or latents that they are given, and stay there.
 
     Attributes:
         files: where the weights came from; of the encoders, `encoder_files`.
-        network: the denoiser (diffusers' UNet2DConditionModel), frozen.
+        network: the denoiser (diffusers' UNet2DConditionModel or a transformer), frozen.
         vae: the autoencoder (diffusers' AutoencoderKL), frozen.
         image_size: side in pixels of the images that the denoiser was trained on.
     """
@@ -67,27 +68,32 @@ class LatentDiffusionPrior(DiffusionPrior):
     def __init__(
         self,
         files: ModelFiles,
-        unet: nn.Module,
+        network: nn.Module,
+        time_embedding: nn.Module,
         vae: nn.Module,
-        texts: ClipTexts,
+        texts: CachedTexts,
         schedule: NoiseProcess,
         prediction_type: str,
         image_size: int,
         options: NetworkOptions,
         encoder_files: ModelFiles | None = None,
     ) -> None:
-        """`encoder_files`: where autoencoder and text encoder came from, if not from `files`."""
+        """
+        Args:
+            time_embedding: the part of `network` that embeds the timestep.
+            encoder_files: where autoencoder and text encoder came from, if not from `files`.
+        """
         if prediction_type not in PREDICTION_TYPES:
             raise ValueError(f"prediction type '{prediction_type}' must be one of {', '.join(PREDICTION_TYPES)}")
         self.files = files
         self.encoder_files = encoder_files or files
         self.schedule = schedule
-        self.network: nn.Module = unet.eval().requires_grad_(False)
-        self.time_embedding: nn.Module = unet.time_embedding
-        self.time_embedding_width = unet.time_embedding.linear_2.out_features
+        self.network: nn.Module = network.eval().requires_grad_(False)
+        self.time_embedding: nn.Module = time_embedding
+        self.time_embedding_width = time_embedding.linear_2.out_features
         self.vae = vae.eval().requires_grad_(False)
         # Weights that a method adds later (LoRA) keep their own precision.
-        self._own_weights = {id(weight) for part in (unet, vae) for weight in part.parameters()}
+        self._own_weights = {id(weight) for part in (network, vae) for weight in part.parameters()}
         self.image_size = image_size
         self.prediction_type = prediction_type
         self._texts = texts
@@ -107,11 +113,11 @@ class LatentDiffusionPrior(DiffusionPrior):
             "dtype": None if self._device is None else str(self._dtype).removeprefix("torch."),
         }
 
-    def encode_texts(self, texts: Sequence[str]) -> TextCondition:
-        """One row a text, see `ClipTexts.encode`."""
-        return TextCondition(EmbeddingTable(self._texts.encode(texts)), torch.arange(len(texts)))
+    def encode_texts(self, texts: Sequence[str]) -> Condition:
+        """One row a text, see `CachedTexts.condition`."""
+        return self._texts.condition(texts)
 
-    def encode_images(self, rgb: Float[Tensor, "B H W 3"]) -> Float[Tensor, "B 4 h w"]:
+    def encode_images(self, rgb: Float[Tensor, "B H W 3"]) -> Float[Tensor, "B c h w"]:
         """The means of the latents, scaled as the denoiser expects; bilinear resizing, antialiased when it shrinks.
 
         The mean and not a sample: a step draws no noise but that of its timestep.
@@ -127,20 +133,20 @@ class LatentDiffusionPrior(DiffusionPrior):
             return through_half_precision(self._encode, 2 * images - 1)
         return self._encode(2 * images - 1)
 
-    def decode_latents(self, latents: Float[Tensor, "B 4 h w"]) -> Float[Tensor, "B H W 3"]:
+    def decode_latents(self, latents: Float[Tensor, "B c h w"]) -> Float[Tensor, "B H W 3"]:
         """Images in [0, 1] of the prior's own resolution. No step of a distillation needs it."""
         self._place(latents.device)
-        scaled = self._network_input(latents / self.vae.config.scaling_factor)
+        scaled = self._network_input(latents / self.vae.config.scaling_factor + self._shift)
         images = torch.cat([self.vae.decode(part).sample for part in self._slices(scaled)])
         return (images.to(latents.dtype) / 2 + 0.5).clamp(0, 1).movedim(1, -1)
 
     def predict_noise(
         self,
-        noisy_latents: Float[Tensor, "B 4 h w"],
+        noisy_latents: Float[Tensor, "B c h w"],
         timesteps: Int[Tensor, "B"],
         condition: Condition,
         views: Views,
-    ) -> Float[Tensor, "B 4 h w"]:
+    ) -> Float[Tensor, "B c h w"]:
         """See `DiffusionPrior.predict_noise`."""
         if not isinstance(condition, TextCondition):
             raise TypeError(f"a condition of type {type(condition).__name__} was made by another prior")
@@ -148,7 +154,7 @@ class LatentDiffusionPrior(DiffusionPrior):
         output = self._denoise(
             self._network_input(noisy_latents),
             timesteps.to(noisy_latents.device),
-            condition.embeddings_on(noisy_latents.device, self._dtype),
+            condition,
             views,
         ).to(noisy_latents.dtype)
         if self.prediction_type == "v_prediction":
@@ -161,11 +167,11 @@ class LatentDiffusionPrior(DiffusionPrior):
     @abstractmethod
     def _denoise(
         self,
-        noisy_latents: Float[Tensor, "B 4 h w"],
+        noisy_latents: Float[Tensor, "B c h w"],
         timesteps: Int[Tensor, "B"],
-        embeddings: Float[Tensor, "B L C"],
+        condition: TextCondition,
         views: Views,
-    ) -> Float[Tensor, "B 4 h w"]:
+    ) -> Float[Tensor, "B c h w"]:
         """What the network says, in its own parametrization and precision."""
 
     @property
@@ -193,7 +199,7 @@ class LatentDiffusionPrior(DiffusionPrior):
     def _slices(self, images: Tensor) -> Sequence[Tensor]:
         return images.split(1 if self._options.vae_slicing else len(images))
 
-    def _encode(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 4 h w"]:
+    def _encode(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B c h w"]:
         def means(images: Tensor) -> Tensor:
             return self.vae.encode(images).latent_dist.mean
 
@@ -202,7 +208,12 @@ class LatentDiffusionPrior(DiffusionPrior):
 
         encode = means_recomputed if self._options.vae_checkpointing else means
         latents = torch.cat([encode(part) for part in self._slices(self._network_input(images))])
-        return latents.to(images.dtype) * self.vae.config.scaling_factor
+        return (latents.to(images.dtype) - self._shift) * self.vae.config.scaling_factor
+
+    @property
+    def _shift(self) -> float:
+        """Subtracted from the autoencoder's latents before they are scaled."""
+        return self.vae.config.shift_factor or 0.0
 
 
 def resized(images: Float[Tensor, "B C H H"], side: int) -> Float[Tensor, "B C {side} {side}"]:

@@ -17,7 +17,7 @@ STABLE_DIFFUSION_PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler
 """Folders of a pipeline in diffusers layout that a prior reads."""
 
 _WEIGHT_STEMS = ("diffusion_pytorch_model", "model", "pytorch_model")
-_HALF_PARTS = ("unet", "vae")  # texts are encoded in float32, once
+_HALF_PARTS = ("unet", "transformer", "vae")  # texts are encoded in float32, once
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
 
 
@@ -54,7 +54,7 @@ class ModelFiles:
         """What diffusers and transformers call the chosen weights of a part: "fp16" or None for the plain files."""
         names = [path.name for path in (self.path / part).iterdir()]
         weights = _preferred_weights(names, self.prefers_half and part in _HALF_PARTS)
-        return "fp16" if weights and ".fp16." in weights else None
+        return "fp16" if weights and ".fp16" in weights[0] else None
 
     def manifest(self) -> dict[str, object]:
         """What a run's record has to say about the files."""
@@ -118,7 +118,7 @@ def locate_model(
 
     Raises:
         FileNotFoundError: not found; one message with everything that was tried and what to do.
-        ValueError: `name` cannot be the name of a model.
+        ValueError: `name` cannot be the name of a model, or a file of a folder is damaged.
     """
     local = Path(name).expanduser()
     if local.exists():
@@ -138,8 +138,7 @@ def locate_model(
         try:
             path = find(model)
         except Exception as error:  # no network, gone, gated, ...: told in the message, and the next one is tried
-            first_line = str(error).strip().partition("\n")[0]
-            reasons.append("not on this machine" if not reasons else f"{type(error).__name__}: {first_line}")
+            reasons.append("not on this machine" if not reasons else _told(error))
             continue
         missing = missing_parts(path, parts)
         if not missing:
@@ -148,8 +147,18 @@ def locate_model(
     raise FileNotFoundError(missing_model_message(name, tried, is_offline))
 
 
+def _told(error: Exception) -> str:
+    """What went wrong at the hub, in one line."""
+    if type(error).__name__ == "GatedRepoError":
+        return "the repository is gated, and its license has not been accepted with the account of this machine"
+    first_line = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {first_line}"
+
+
 def choose_files(names: Iterable[str], parts: Sequence[str], prefers_half: bool) -> list[str]:
     """The files of a repository that a prior reads: configurations, tokenizer tables, one set of weights a part.
+
+    A set is one file, or several shards with the index that says what is in which.
 
     Repositories hold the same weights several times; safetensors come before .bin, and of these the full precision
     unless `prefers_half`.
@@ -158,7 +167,7 @@ def choose_files(names: Iterable[str], parts: Sequence[str], prefers_half: bool)
     for part in parts:
         files = [place.name for place in places if place.parent == Path(part)]
         weights = _preferred_weights(files, prefers_half and part in _HALF_PARTS)
-        chosen += [f"{part}/{file}" for file in files if file.endswith((".json", ".txt")) or file == weights]
+        chosen += [f"{part}/{file}" for file in files if file.endswith((".json", ".txt")) or file in weights]
     return chosen
 
 
@@ -169,7 +178,22 @@ def _whole(files: ModelFiles) -> ModelFiles:
             f"the folder {files.path} is not a complete model in diffusers layout: it lacks {', '.join(missing)}; "
             "copy or install it again"
         )
+    for name in files.used():
+        _check_header(files.path.parent / name if files.path.is_file() else files.path / name)
     return files
+
+
+def _check_header(path: Path) -> None:
+    """A safetensors file says in its first bytes how long it is."""
+    if path.suffix != ".safetensors":
+        return
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt"):
+            pass
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged ({error}); copy or download it again") from None
 
 
 def missing_parts(path: Path, parts: Sequence[str]) -> list[str]:
@@ -179,12 +203,12 @@ def missing_parts(path: Path, parts: Sequence[str]) -> list[str]:
     missing = []
     for part in parts:
         files = {file.name for file in (path / part).iterdir()} if (path / part).is_dir() else set()
-        if part == "tokenizer":
+        if part.startswith("tokenizer"):
             is_there = any(file in files for file in _TOKENIZER_FILES)
         elif part == "scheduler":
             is_there = "scheduler_config.json" in files
         else:
-            is_there = "config.json" in files and _preferred_weights(sorted(files), False) is not None
+            is_there = "config.json" in files and bool(_preferred_weights(sorted(files), False))
         if not is_there:
             missing.append(part)
     return missing
@@ -208,14 +232,25 @@ def _read_sha256(path: Path, _size: int, _mtime_ns: int) -> str:
     return digest.hexdigest()
 
 
-def _preferred_weights(files: Sequence[str], prefers_half: bool) -> str | None:
+def _preferred_weights(files: Sequence[str], prefers_half: bool) -> list[str]:
+    """One file, or all the shards of one; empty where there is neither."""
     middles = (".fp16", "") if prefers_half else ("", ".fp16")
     for suffix in (".safetensors", ".bin"):
         for middle in middles:
             for stem in _WEIGHT_STEMS:
                 if f"{stem}{middle}{suffix}" in files:
-                    return f"{stem}{middle}{suffix}"
-    return None
+                    return [f"{stem}{middle}{suffix}"]
+                shards = _shards(files, f"{stem}{middle}", suffix)
+                if shards:
+                    return shards
+    return []
+
+
+def _shards(files: Sequence[str], stem: str, suffix: str) -> list[str]:
+    """The files stem-00001-of-0000N and so on, where all N are there."""
+    found = [re.fullmatch(rf"{re.escape(stem)}-\d{{5}}-of-(\d{{5}}){re.escape(suffix)}", file) for file in files]
+    totals = [int(match[1]) for match in found if match]
+    return sorted(match[0] for match in found if match) if totals and len(totals) == totals[0] else []
 
 
 def _commit(path: Path) -> str | None:

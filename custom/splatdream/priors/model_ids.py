@@ -1,7 +1,8 @@
 """Which published weights stand behind a short name, under which license, and how to get them.
 
 Ids on the hub come and go: `runwayml/stable-diffusion-v1-5` went in August 2024, `stabilityai/stable-diffusion-2-1` and
-`-base` in November 2025. So a short name stands for an ordered list of copies. None of them is gated.
+`-base` in November 2025. So a short name stands for an ordered list of copies. Those of the rectified
+flows are gated: their licenses have to be accepted with an account.
 """
 
 import difflib
@@ -12,9 +13,11 @@ from pathlib import Path
 _OPENRAIL_1 = "CreativeML OpenRAIL-M"
 _OPENRAIL_2 = "CreativeML OpenRAIL++-M"
 _MVDREAM = "OpenRAIL (code MIT)"
+_STABILITY = "Stability AI Community License"
 
 # A pipeline's repository holds every part several times and extra checkpoints; this is one set of all that is needed.
 _ONE_SET = ("*.json", "*/*.txt", "*/model.safetensors", "*/diffusion_pytorch_model.safetensors")
+_FLOW_SET = ("*.json", "*/*.txt", "*/model*.safetensors", "transformer/*.safetensors", "vae/*.safetensors")
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class HubModel:
     """The checkpoint in the repository; empty for a repository in diffusers layout."""
     patterns: tuple[str, ...] = ()
     """The files to fetch; empty for all."""
+    is_gated: bool = False
+    """Whether the license has to be accepted with an account before anything can be downloaded."""
 
     @property
     def name(self) -> str:
@@ -40,6 +45,10 @@ class HubModel:
         if self.patterns:
             command += "".join(f' --include "{pattern}"' for pattern in self.patterns) + ' --exclude "safety_checker/*"'
         return command
+
+
+def _gated(repo_id: str, license_name: str) -> HubModel:
+    return HubModel(repo_id, license_name, patterns=_FLOW_SET, is_gated=True)
 
 
 ALIASES: dict[str, tuple[HubModel, ...]] = {
@@ -62,6 +71,10 @@ ALIASES: dict[str, tuple[HubModel, ...]] = {
         HubModel("MVDream/MVDream", _MVDREAM, "sd-v1.5-4view.pt"),
         HubModel("KokeCacao/mvdream-hf", _MVDREAM),
     ),
+    "sd3": (_gated("stabilityai/stable-diffusion-3-medium-diffusers", _STABILITY),),
+    "sd35-medium": (_gated("stabilityai/stable-diffusion-3.5-medium", _STABILITY),),
+    "sd35-large": (_gated("stabilityai/stable-diffusion-3.5-large", _STABILITY),),
+    "flux-schnell": (_gated("black-forest-labs/FLUX.1-schnell", "Apache-2.0"),),
 }
 """Short name -> copies of the same weights, the preferred one first."""
 
@@ -114,9 +127,13 @@ def missing_model_message(name: str, tried: Mapping[str, Sequence[str]], is_offl
     """
     lines = [f"The model '{name}' was not found. Tried:"]
     lines += [f"  {place}: {'; '.join(reasons)}" for place, reasons in tried.items()]
-    lines.append("Any one of these will do; each takes a few gigabytes:")
+    lines.append("Any one of these will do; each takes gigabytes:")
     for model in candidates(REMOVED_IDS.get(name, name)):
         lines.append(f"  {model.name} (license: {model.license})")
+        if model.is_gated:
+            lines.append(
+                f"    gated: accept the license at https://huggingface.co/{model.repo_id}, then `hf auth login`"
+            )
         lines.append(f"    {model.download_command}")
     lines.append("Or name a local folder in diffusers layout instead of an id.")
     if is_offline:

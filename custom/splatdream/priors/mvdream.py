@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from .base import Views
-from .clip_texts import ClipTexts
+from .clip_texts import ClipTexts, TextCondition
 from .condition_cache import ConditionCache
 from .latent_diffusion import LatentDiffusionPrior, NetworkOptions
 from .model_files import STABLE_DIFFUSION_PARTS, Hub, ModelFiles, locate_model
@@ -26,11 +26,11 @@ LATENT_SIZE = 32
 class MVDreamPrior(LatentDiffusionPrior):
     """Consecutive groups of `views_per_group` images are views of one object, seen by the cameras of `Views`."""
 
-    def __init__(self, unet: nn.Module, views_per_group: int, prompt_suffix: str, **shared: object) -> None:
+    def __init__(self, network: nn.Module, views_per_group: int, prompt_suffix: str, **shared: object) -> None:
         """`shared` is what `LatentDiffusionPrior` takes besides."""
         if views_per_group < 1:
             raise ValueError(f"views_per_group {views_per_group} must be at least 1; MVDream was trained on 4")
-        super().__init__(unet=attend_across_views(unet, views_per_group), **shared)
+        super().__init__(network=attend_across_views(network, views_per_group), **shared)
         self.views_per_group = views_per_group
         self.prompt_suffix = prompt_suffix
 
@@ -38,7 +38,7 @@ class MVDreamPrior(LatentDiffusionPrior):
         self,
         noisy_latents: Float[Tensor, "B 4 h w"],
         timesteps: Int[Tensor, "B"],
-        embeddings: Float[Tensor, "B L C"],
+        condition: TextCondition,
         views: Views,
     ) -> Float[Tensor, "B 4 h w"]:
         if len(noisy_latents) % self.views_per_group:
@@ -46,6 +46,7 @@ class MVDreamPrior(LatentDiffusionPrior):
                 f"{len(noisy_latents)} views do not divide into groups of {self.views_per_group}; "
                 f"set data.batch_size to a multiple and data.views_per_group to {self.views_per_group}"
             )
+        embeddings = condition.embeddings_on(noisy_latents.device, noisy_latents.dtype)
         cameras = camera_embedding_input(views.cameras.c2w).to(noisy_latents)
         return self.network(noisy_latents, timesteps, encoder_hidden_states=embeddings, class_labels=cameras).sample
 
@@ -90,7 +91,8 @@ def load_mvdream(
     return MVDreamPrior(
         files=files,
         encoder_files=encoder_files,
-        unet=unet,
+        network=unet,
+        time_embedding=unet.time_embedding,
         vae=vae,
         texts=ClipTexts(encoder_files, text_cache),
         schedule=schedule,

@@ -8,11 +8,14 @@ from ..host import BaseObject, info, register
 from ..storage.cache_folder import cache_folder
 from .condition_cache import ConditionCache
 from .content import files_content
+from .flux import FLUX_PARTS, FluxPrior, load_flux
 from .kept import kept_or_loaded
 from .latent_diffusion import LatentDiffusionPrior, NetworkOptions
 from .model_files import STABLE_DIFFUSION_PARTS, locate_model
 from .mvdream import ENCODER_PARTS, MVDreamPrior, load_mvdream
+from .sd3_texts import T5_PARTS
 from .stable_diffusion import StableDiffusionPrior, load_stable_diffusion
+from .stable_diffusion_3 import SD3_PARTS, StableDiffusion3Prior, load_stable_diffusion_3
 
 _LARGEST_SHRINKING = 8
 """Pixels to a latent of the published autoencoders."""
@@ -66,10 +69,14 @@ class NetworkPrior(BaseObject):
             compile=self.cfg.compile,
         )
 
+    def parts(self) -> Mapping[str, tuple[str, ...]]:
+        """The same for this configuration."""
+        return self.models
+
     def content(self) -> dict[str, object]:
         """What the answers depend on: settings, and what is in the files, wherever they lie."""
         settings = {str(name): value for name, value in self.cfg.items() if name not in _PLACES}
-        for field, parts in self.models.items():
+        for field, parts in self.parts().items():
             if self.cfg[field]:
                 revision = self.cfg.revision or None if field == "model" else None
                 files = locate_model(self.cfg[field], parts, revision, self.cfg.offline, self.options().prefers_half)
@@ -134,3 +141,39 @@ class RegisteredMVDreamPrior(NetworkPrior):
             views_per_group=self.cfg.views_per_group,
             prompt_suffix=self.cfg.prompt_suffix,
         )
+
+
+@register("splatdream-sd3-prior")
+class RegisteredStableDiffusion3Prior(NetworkPrior):
+    """Call it for the prior."""
+
+    @dataclass
+    class Config(NetworkPrior.Config):
+        model: str = "sd3"
+        """Short name (sd3, sd35-medium, sd35-large), hub id, or folder in diffusers layout."""
+        uses_t5: bool = False
+        """Read texts with the third encoder, too; 19 GB of main memory while a text is encoded."""
+
+    cfg: Config
+
+    def parts(self) -> Mapping[str, tuple[str, ...]]:
+        return {"model": SD3_PARTS + (T5_PARTS if self.cfg.uses_t5 else ())}
+
+    def __call__(self) -> StableDiffusion3Prior:
+        return self.load(load_stable_diffusion_3, uses_t5=self.cfg.uses_t5)
+
+
+@register("splatdream-flux-prior")
+class RegisteredFluxPrior(NetworkPrior):
+    """Call it for the prior."""
+
+    @dataclass
+    class Config(NetworkPrior.Config):
+        model: str = "flux-schnell"
+        """Short name (flux-schnell), hub id, or folder in diffusers layout."""
+
+    cfg: Config
+    models: ClassVar[Mapping[str, tuple[str, ...]]] = {"model": FLUX_PARTS}
+
+    def __call__(self) -> FluxPrior:
+        return self.load(load_flux)

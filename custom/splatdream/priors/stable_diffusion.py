@@ -4,7 +4,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from .base import Views
-from .clip_texts import ClipTexts
+from .clip_texts import ClipTexts, TextCondition
 from .condition_cache import ConditionCache
 from .latent_diffusion import LatentDiffusionPrior, NetworkOptions
 from .model_files import STABLE_DIFFUSION_PARTS, Hub, ModelFiles, locate_model
@@ -18,9 +18,10 @@ class StableDiffusionPrior(LatentDiffusionPrior):
         self,
         noisy_latents: Float[Tensor, "B 4 h w"],
         timesteps: Int[Tensor, "B"],
-        embeddings: Float[Tensor, "B L C"],
+        condition: TextCondition,
         views: Views,
     ) -> Float[Tensor, "B 4 h w"]:
+        embeddings = condition.embeddings_on(noisy_latents.device, noisy_latents.dtype)
         return self.network(noisy_latents, timesteps, encoder_hidden_states=embeddings).sample
 
 
@@ -48,7 +49,8 @@ def load_stable_diffusion(
     schedule, prediction_type = load_schedule(files)
     return StableDiffusionPrior(
         files=files,
-        unet=unet,
+        network=unet,
+        time_embedding=unet.time_embedding,
         vae=vae,
         texts=ClipTexts(files, text_cache),
         schedule=schedule,

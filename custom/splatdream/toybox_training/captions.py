@@ -9,6 +9,8 @@ from ..toybox.vocabulary import ACCESSORIES, COLORS, FACED_OBJECTS, OBJECTS, Toy
 
 VIEW_WORD_SHARE = 0.5
 """Share of the training texts that say where the object is seen from, as in a web collection."""
+UNCONDITIONAL_SHARE = 0.1
+"""Share of the training texts that are empty, for classifier-free guidance."""
 MULTIVIEW_SUFFIX = ", 3d asset"
 """MVDream's captions of renders end so."""
 
@@ -68,3 +70,10 @@ def training_text(caption: ToyboxCaption, view_word: str, generator: torch.Gener
     if leads < 0.25:
         return f"{view_word} view of {caption.without_view}"
     return f"{caption.without_view}, {view_word} view"
+
+
+def training_texts(captions: list[ToyboxCaption], view_words: list[str], generator: torch.Generator) -> list[str]:
+    """One text an image, as `training_text`; some are empty, for classifier-free guidance."""
+    texts = [training_text(caption, word, generator) for caption, word in zip(captions, view_words, strict=True)]
+    is_empty = torch.rand(len(texts), generator=generator) < UNCONDITIONAL_SHARE
+    return ["" if empty else text for empty, text in zip(is_empty, texts, strict=True)]

@@ -12,7 +12,7 @@ from ..priors.mvdream_unet import attend_across_views, camera_embedding_input
 from ..priors.noise_process import NoiseProcess, VariancePreserving
 from ..storage.images import write_png
 from .autoencoder_training import encode_bank, load_autoencoder
-from .captions import MULTIVIEW_SUFFIX, training_text, view_words
+from .captions import MULTIVIEW_SUFFIX, UNCONDITIONAL_SHARE, training_texts, view_words
 from .image_bank import VIEWS_PER_GROUP, group_bank
 from .networks import build_scheduler, build_text_encoder, build_unet, save_prior
 from .objectives import timesteps_for, velocity_loss
@@ -20,9 +20,7 @@ from .sampling import embed_texts, sample_images
 from .setup import TrainingSetup
 from .tokenizer import build_tokenizer
 
-UNCONDITIONAL_SHARE = 0.1
-"""Share of the training texts that are empty, for classifier-free guidance."""
-_SHEET_TEXTS = (
+SHEET_TEXTS = (
     "an orange cat",
     "an orange cat, back view",
     "a blue robot wearing a red hat",
@@ -59,23 +57,27 @@ def train_sd(setup: TrainingSetup, start: Path | None = None) -> Path:
     def loss_of_step(step: int) -> Tensor:
         generator = generator_for(options.seed, "sd", step)
         rows = torch.randint(len(bank), (options.batch_size,), generator=generator)
-        texts = [training_text(bank.captions[row], words[row], generator) for row in rows.tolist()]
-        is_empty = torch.rand(len(texts), generator=generator) < UNCONDITIONAL_SHARE
-        texts = ["" if empty else text for empty, text in zip(is_empty, texts, strict=True)]
+        texts = training_texts(
+            [bank.captions[row] for row in rows.tolist()], [words[row] for row in rows.tolist()], generator
+        )
         timesteps = timesteps_for(options.batch_size, 1, len(process), generator)
         noise = torch.randn(latents[rows].shape, generator=generator)
         clean, timesteps, noise = setup.to_device(latents[rows], timesteps, noise)
         embeddings = embed_texts(networks["text_encoder"], tokenizer, texts)
-        return velocity_loss(networks["unet"], process, clean, embeddings, timesteps, noise)
+
+        def predict(noisy: Tensor, timesteps: Tensor) -> Tensor:
+            return networks["unet"](noisy, timesteps, encoder_hidden_states=embeddings).sample
+
+        return velocity_loss(predict, process, clean, timesteps, noise)
 
     def on_save(average: nn.ModuleDict, step: int) -> None:
         save_prior(target, vae, average["text_encoder"], average["unet"])
-        texts = ["", *[text for text in _SHEET_TEXTS for _ in range(4)]]
+        texts = ["", *[text for text in SHEET_TEXTS for _ in range(4)]]
         with torch.no_grad():
             embeddings = embed_texts(average["text_encoder"], tokenizer, texts)
         generator = generator_for(options.seed, "sheet", 0)
         images = sample_images(average["unet"], vae, build_scheduler(), embeddings[1:], embeddings[:1], generator)
-        _write_sheet(target, images, [*_SHEET_TEXTS], [""] * 4, step)
+        write_sheet(target, images, [*SHEET_TEXTS], [""] * 4, step)
 
     setup.train("sd", networks, loss_of_step, on_save, autoencoder=vae_hash, start=started_from)
     return target
@@ -123,7 +125,12 @@ def train_mvdream(setup: TrainingSetup, start: Path | None = None) -> Path:
         timesteps = timesteps_for(len(rows), VIEWS_PER_GROUP, len(process), generator)
         noise = torch.randn(latents[rows].shape, generator=generator)
         clean, timesteps, noise, seen = setup.to_device(latents[rows], timesteps, noise, cameras[rows])
-        return velocity_loss(networks["unet"], process, clean, table[captions.to(table.device)], timesteps, noise, seen)
+        embeddings = table[captions.to(table.device)]
+
+        def predict(noisy: Tensor, timesteps: Tensor) -> Tensor:
+            return networks["unet"](noisy, timesteps, encoder_hidden_states=embeddings, class_labels=seen).sample
+
+        return velocity_loss(predict, process, clean, timesteps, noise)
 
     def on_save(average: nn.ModuleDict, step: int) -> None:
         save_prior(target, vae, text_encoder, average["unet"])
@@ -132,7 +139,7 @@ def train_mvdream(setup: TrainingSetup, start: Path | None = None) -> Path:
         generator = generator_for(options.seed, "sheet", 0)
         images = sample_images(average["unet"], vae, build_scheduler(), table[owners[rows]], table[:1], generator, seen)
         labels = [str(bank.captions[row]) for row in rows.tolist()[::VIEWS_PER_GROUP]]
-        _write_sheet(target, images, labels, ["view", "+90", "+180", "+270"], step)
+        write_sheet(target, images, labels, ["view", "+90", "+180", "+270"], step)
 
     setup.train("mvdream", networks, loss_of_step, on_save, autoencoder=vae_hash, start=started_from)
     return target
@@ -157,7 +164,7 @@ def _load_text_to_image(path: Path, device: str) -> tuple[nn.Module, dict[str, T
     return encoder.to(device).eval().requires_grad_(False), unet.state_dict(), digest.hexdigest()
 
 
-def _write_sheet(target: Path, images: Tensor, rows: list[str], columns: list[str], step: int) -> None:
+def write_sheet(target: Path, images: Tensor, rows: list[str], columns: list[str], step: int) -> None:
     """Beside the prior's folder."""
     grid = images.movedim(1, -1).cpu().unflatten(0, (len(rows), len(columns)))
     sheet = contact_sheet(grid, rows, columns, f"{target.name}, step {step}", zoom=2)

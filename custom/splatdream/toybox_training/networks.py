@@ -72,23 +72,30 @@ def build_autoencoder(sizes: NetworkSizes, seed: int) -> nn.Module:
 
 def build_text_encoder(sizes: NetworkSizes, seed: int) -> nn.Module:
     """transformers' CLIPTextModel with random weights, for `build_tokenizer`'s vocabulary."""
-    from transformers import CLIPTextConfig, CLIPTextModel
+    from transformers import CLIPTextModel
+
+    heads = max(1, sizes.text_channels // sizes.head_channels)
+    with seeded(seed):
+        return CLIPTextModel(clip_text_config(sizes.text_channels, sizes.text_layers, heads))
+
+
+def clip_text_config(channels: int, layers: int, heads: int) -> object:
+    """transformers' CLIPTextConfig for `build_tokenizer`'s vocabulary; its projection keeps the width."""
+    from transformers import CLIPTextConfig
 
     tokenizer = build_tokenizer()
-    with seeded(seed):
-        return CLIPTextModel(
-            CLIPTextConfig(
-                vocab_size=len(tokenizer),
-                hidden_size=sizes.text_channels,
-                intermediate_size=4 * sizes.text_channels,
-                num_hidden_layers=sizes.text_layers,
-                num_attention_heads=max(1, sizes.text_channels // sizes.head_channels),
-                max_position_embeddings=MAX_TOKENS,
-                bos_token_id=tokenizer.bos_token_id,
-                eos_token_id=tokenizer.eos_token_id,
-                pad_token_id=tokenizer.pad_token_id,
-            )
-        )
+    return CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=channels,
+        intermediate_size=4 * channels,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        max_position_embeddings=MAX_TOKENS,
+        projection_dim=channels,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
 
 
 def build_unet(sizes: NetworkSizes, seed: int, takes_cameras: bool) -> nn.Module:
@@ -161,16 +168,30 @@ def save_prior(folder: Path, vae: nn.Module, text_encoder: nn.Module, unet: nn.M
         feature_extractor=None,
         requires_safety_checker=False,
     )
+    with placed_whole(folder) as fresh:
+        pipeline.save_pretrained(fresh, safe_serialization=True)
+        in_single_precision(fresh / "text_encoder")
+
+
+def in_single_precision(text_encoder: Path) -> None:
+    """Makes a saved text encoder compute in float32 unless told otherwise.
+
+    transformers 5 computes in the precision that the configuration names, diffusers in float32 unless told: a plain
+    from_pretrained would mix the two.
+    """
+    config = json.loads((text_encoder / "config.json").read_text())
+    named = "dtype" if "dtype" in config else "torch_dtype"
+    (text_encoder / "config.json").write_text(json.dumps(config | {named: "float32"}, indent=2) + "\n")
+
+
+@contextmanager
+def placed_whole(folder: Path) -> Iterator[Path]:
+    """A folder to write to, which takes the place of `folder` when all is written."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh, old = folder.with_name(f".{folder.name}.partial"), folder.with_name(f".{folder.name}.old")
     shutil.rmtree(fresh, ignore_errors=True)
     shutil.rmtree(old, ignore_errors=True)
-    pipeline.save_pretrained(fresh, safe_serialization=True)
-    # transformers 5 computes in the precision that the configuration names, diffusers in float32 unless told: a plain
-    # from_pretrained would mix the two.
-    config = json.loads((fresh / "text_encoder" / "config.json").read_text())
-    named = "dtype" if "dtype" in config else "torch_dtype"
-    (fresh / "text_encoder" / "config.json").write_text(json.dumps(config | {named: "float32"}, indent=2) + "\n")
+    yield fresh
     if folder.exists():
         folder.rename(old)
     fresh.rename(folder)

@@ -3,6 +3,8 @@
 B images.
 """
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -36,18 +38,18 @@ def autoencoder_loss(
 
 
 def velocity_loss(
-    unet: nn.Module,
+    predict: Callable[[Float[Tensor, "B 4 h w"], Int[Tensor, "B"]], Float[Tensor, "B 4 h w"]],
     process: NoiseProcess,
     latents: Float[Tensor, "B 4 h w"],
-    embeddings: Float[Tensor, "B L C"],
     timesteps: Int[Tensor, "B"],
     noise: Float[Tensor, "B 4 h w"],
-    cameras: Float[Tensor, "B 16"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Squared error of the velocity at the noised latents; for rectified flow that is flow matching."""
-    extra = {} if cameras is None else {"class_labels": cameras}
-    noisy = process.add_noise(latents, noise, timesteps)
-    predicted = unet(noisy, timesteps, encoder_hidden_states=embeddings, **extra).sample
+    """Squared error of the velocity at the noised latents; for rectified flow that is flow matching.
+
+    Args:
+        predict: the network's velocity at noisy latents and timesteps.
+    """
+    predicted = predict(process.add_noise(latents, noise, timesteps), timesteps)
     return nn.functional.mse_loss(predicted.float(), process.velocity(latents, noise, timesteps))
 
 

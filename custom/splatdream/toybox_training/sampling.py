@@ -1,18 +1,23 @@
-"""Images from texts (and cameras), by DDIM with classifier-free guidance: for sample grids and for the score.
+"""Images from texts (and cameras), by DDIM or along a flow, with classifier-free guidance, for grids and scores.
 
-B images, L tokens, C channels.
+B images, N = B + 1 texts, L tokens, C and P channels.
 """
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 
 def embed_texts(text_encoder: nn.Module, tokenizer: object, texts: list[str]) -> Float[Tensor, "B L C"]:
     """Last hidden states, padded as in the pipeline."""
+    return text_encoder(token_ids(text_encoder, tokenizer, texts))[0]
+
+
+def token_ids(text_encoder: nn.Module, tokenizer: object, texts: list[str]) -> Int[Tensor, "B L"]:
+    """Padded as in the pipeline, on the encoder's device."""
     longest = tokenizer.model_max_length
     tokens = tokenizer(texts, padding="max_length", max_length=longest, truncation=True, return_tensors="pt")
-    return text_encoder(tokens.input_ids.to(next(text_encoder.parameters()).device))[0]
+    return tokens.input_ids.to(next(text_encoder.parameters()).device)
 
 
 @torch.no_grad()
@@ -40,6 +45,35 @@ def sample_images(
     for timestep in scheduler.timesteps:
         steps = timestep.expand(2 * count).to(latents.device)
         without, with_text = unet(torch.cat([latents] * 2), steps, encoder_hidden_states=both, **extra).sample.chunk(2)
+        velocity = without + guidance_scale * (with_text - without)
+        latents = scheduler.step(velocity, timestep, latents).prev_sample
+    return (vae.decode(latents / vae.config.scaling_factor).sample / 2 + 0.5).clamp(0, 1)
+
+
+@torch.no_grad()
+def sample_flow_images(
+    transformer: nn.Module,
+    vae: nn.Module,
+    scheduler: object,
+    context: Float[Tensor, "N L C"],
+    pooled: Float[Tensor, "N P"],
+    generator: torch.Generator,
+    num_steps: int = 25,
+    guidance_scale: float = 3.0,
+) -> Float[Tensor, "B 3 H W"]:
+    """In [0, 1]; the first row of `context` and `pooled` is the empty text.
+
+    Args:
+        scheduler: diffusers' FlowMatchEulerDiscreteScheduler, as in the prior's folder.
+    """
+    count, side = len(context) - 1, transformer.config.sample_size
+    latents = torch.randn(count, 4, side, side, generator=generator).to(context.device)
+    rows = torch.tensor([0] * count + list(range(1, count + 1)), device=context.device)
+    context, pooled = context[rows], pooled[rows]
+    scheduler.set_timesteps(num_steps)
+    for timestep in scheduler.timesteps:
+        steps = timestep.expand(2 * count).to(latents.device)
+        without, with_text = transformer(torch.cat([latents] * 2), context, pooled, steps).sample.chunk(2)
         velocity = without + guidance_scale * (with_text - without)
         latents = scheduler.step(velocity, timestep, latents).prev_sample
     return (vae.decode(latents / vae.config.scaling_factor).sample / 2 + 0.5).clamp(0, 1)

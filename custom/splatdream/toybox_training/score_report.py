@@ -13,11 +13,14 @@ from ..cameras.batch import CameraBatch, orbit_cameras
 from ..cameras.random_streams import generator_for
 from ..export.contact_sheet import contact_sheet
 from ..priors.mvdream_unet import attend_across_views, camera_embedding_input
+from ..priors.repeated_token import count_last_token
+from ..priors.sd3_context import NUM_T5_TOKENS
 from ..storage.images import write_png
 from ..toybox.vocabulary import VIEW_WORDS, ToyboxCaption
 from .captions import MULTIVIEW_SUFFIX, dressed_captions, plain_captions
+from .flow_training import FlowTexts
 from .image_bank import VIEWS_PER_GROUP
-from .sampling import embed_texts, sample_images
+from .sampling import embed_texts, sample_flow_images, sample_images
 from .scoring import EVERYTHING, ScoreGrid, Wanted, judge, summary
 
 _BATCH = 32
@@ -51,11 +54,12 @@ def score_prior(
     Raises:
         FileNotFoundError: there is no such folder.
     """
-    if not (folder / "unet").exists():
+    if not any((folder / network).exists() for network in ("unet", "transformer")):
         raise FileNotFoundError(f"{folder} is no folder of a prior; `splatdream toybox train sd` makes one")
-    generate, is_multiview = _generator_of(folder, options)
+    generate, kind = _generator_of(folder, options)
+    is_multiview = kind == "mvdream"
     result: dict[str, object] = {
-        "kind": "mvdream" if is_multiview else "sd",
+        "kind": kind,
         "guidance_scale": options.guidance_scale,
         "sampling_steps": options.num_steps,
         "seed": options.seed,
@@ -85,14 +89,16 @@ def _wanted_views(captions: list[ToyboxCaption], is_multiview: bool) -> list[Wan
     return [Wanted(replace(caption, view_word=word)) for caption in captions for word in VIEW_WORDS]
 
 
-def _generator_of(
-    folder: Path, options: ScoreOptions
-) -> tuple[Callable[[list[Wanted], int], Float[Tensor, "N 3 H W"]], bool]:
+_Generator = Callable[[list[Wanted], int], Float[Tensor, "N 3 H W"]]
+
+
+def _generator_of(folder: Path, options: ScoreOptions) -> tuple[_Generator, str]:
+    """Draws what is wanted, from noise of a number; and the kind of prior."""
+    if (folder / "transformer").exists():
+        return _flow_generator(folder, options), "flow"
     from diffusers import StableDiffusionPipeline
 
-    pipeline = StableDiffusionPipeline.from_pretrained(folder, local_files_only=True)
-    pipeline.set_progress_bar_config(disable=True)
-    pipeline.to(options.device, torch.float32)
+    pipeline = _pipeline(StableDiffusionPipeline, folder, options)
     is_multiview = pipeline.unet.config.class_embed_type == "projection"
     if is_multiview:
         attend_across_views(pipeline.unet, VIEWS_PER_GROUP)
@@ -115,7 +121,39 @@ def _generator_of(
             options.guidance_scale,
         ).cpu()
 
-    return generate, is_multiview
+    return generate, "mvdream" if is_multiview else "sd"
+
+
+def _flow_generator(folder: Path, options: ScoreOptions) -> _Generator:
+    from diffusers import StableDiffusion3Pipeline
+
+    pipeline = _pipeline(StableDiffusion3Pipeline, folder, options, text_encoder_3=None, tokenizer_3=None)
+    texts_of = FlowTexts(pipeline.text_encoder, pipeline.tokenizer)
+    count_last_token(pipeline.transformer, NUM_T5_TOKENS)
+
+    @torch.no_grad()
+    def generate(wanted: list[Wanted], first: int) -> Float[Tensor, "N 3 H W"]:
+        texts = ["", *(str(want.caption) for want in wanted)]
+        context, pooled = texts_of.embed(pipeline.text_encoder_2, texts)
+        generator = generator_for(options.seed, "score-noise", first)
+        return sample_flow_images(
+            pipeline.transformer,
+            pipeline.vae,
+            pipeline.scheduler,
+            context,
+            pooled,
+            generator,
+            options.num_steps,
+            options.guidance_scale,
+        ).cpu()
+
+    return generate
+
+
+def _pipeline(pipeline_type: type, folder: Path, options: ScoreOptions, **without: None) -> object:
+    pipeline = pipeline_type.from_pretrained(folder, local_files_only=True, **without)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline.to(options.device, torch.float32)
 
 
 def _cameras(wanted: list[Wanted]) -> CameraBatch:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
     parser.description = (
-        "Train one of the small priors: first vae, then sd, then mvdream. A second call with the same --folder goes on "
-        "where the first one stopped. docs/toybox-priors.md."
+        "Train one of the small priors: first vae, then sd, then mvdream or flow. A second call with the same "
+        "--folder goes on where the first one stopped. docs/toybox-priors.md."
     )
-    parser.add_argument("network", choices=["vae", "sd", "mvdream"])
+    parser.add_argument("network", choices=["vae", "sd", "mvdream", "flow"])
     parser.add_argument("--folder", default="outputs/toybox-priors", help="default: outputs/toybox-priors")
     parser.add_argument("--steps", type=int, default=0, help="optimizer steps in total, earlier calls included")
     parser.add_argument("--minutes", type=float, default=0.0, help="of this call")
@@ -17,7 +17,7 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
     parser.add_argument("--learning-rate", type=float, default=5e-4, help="default: 5e-4")
     parser.add_argument("--decay-steps", type=int, default=20000, help="where the learning rate ends (default: 20000)")
     parser.add_argument("--save-minutes", type=float, default=5.0, help="between saves (default: 5)")
-    parser.add_argument("--start-from", metavar="FOLDER", help="sd, mvdream: finished weights to go on from")
+    parser.add_argument("--start-from", metavar="FOLDER", help="sd, mvdream, flow: finished weights to go on from")
     parser.add_argument("--images", type=int, default=16000, help="to train on (default: 16000)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
@@ -29,6 +29,7 @@ def run(args: argparse.Namespace) -> int:
 
     from ...toybox_training.autoencoder_training import train_vae
     from ...toybox_training.denoiser_trainings import train_mvdream, train_sd
+    from ...toybox_training.flow_training import train_flow
     from ...toybox_training.image_bank import VIEWS_PER_GROUP
     from ...toybox_training.loop import LoopOptions
     from ...toybox_training.setup import BankSizes, TrainingSetup
@@ -44,11 +45,11 @@ def run(args: argparse.Namespace) -> int:
         device=args.device,
         bf16=args.bf16,
     )
-    trainings = {"vae": train_vae, "sd": train_sd, "mvdream": train_mvdream}
+    trainings = {"vae": train_vae, "sd": train_sd, "mvdream": train_mvdream, "flow": train_flow}
     more = {}
     if args.start_from:
         if args.network == "vae":
-            raise ValueError("--start-from is for sd and mvdream; vae starts from nothing")
+            raise ValueError("--start-from is for sd, mvdream and flow; vae starts from nothing")
         more["start"] = Path(args.start_from)
     banks = BankSizes(num_images=args.images, num_groups=args.images // VIEWS_PER_GROUP)
     print(trainings[args.network](TrainingSetup(Path(args.folder), options, banks=banks), **more))

@@ -13,6 +13,7 @@ _FILES = (
     "ism",
     "sdi",
     "vsd",
+    "rfds",
     "x0_reconstruction",
     "asd",
     "sds_bridge",
