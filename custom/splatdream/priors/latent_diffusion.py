@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from ..storage.device_copies import sent
 from .base import Condition, DiffusionPrior, Views
 from .clip_texts import ClipTexts, EmbeddingTable, TextCondition
 from .gradient_range import through_half_precision
@@ -147,7 +148,7 @@ class LatentDiffusionPrior(DiffusionPrior):
         self._place(noisy_latents.device)
         output = self._denoise(
             self._network_input(noisy_latents),
-            timesteps.to(noisy_latents.device),
+            sent(timesteps, noisy_latents.device),
             condition.embeddings_on(noisy_latents.device, self._dtype),
             views,
         ).to(noisy_latents.dtype)
