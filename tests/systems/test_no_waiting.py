@@ -145,7 +145,11 @@ OPTIONS = {"sdi": "{inversion_steps: 2}", "ism": "{inversion_interval: 400}"}
 """So that a test of a few hundred operations does not become one of thousands."""
 
 
-@pytest.mark.parametrize("method", METHODS)
+QUICK = ("sds", "ism", "vsd")
+"""Between them: one prediction, a path of them on the host's timesteps, a network that learns."""
+
+
+@pytest.mark.parametrize("method", [pytest.param(m, marks=[] if m in QUICK else pytest.mark.slow) for m in METHODS])
 def test_no_method_waits_for_the_device(method, device, models):
     options = f"system.guidance.method_options={OPTIONS.get(method, '{}')}"
     train(device, models["stable-diffusion"], "stable-diffusion", f"system.guidance.method={method}", options)
