@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..storage.device_copies import sent
 from .conventions import (
     intrinsics,
     look_at,
@@ -22,6 +23,8 @@ from .conventions import (
 # threestudio's data modules fix these; only `mvp_mtx` and `proj_mtx` use them.
 UPSTREAM_NEAR, UPSTREAM_FAR = 0.01, 100.0
 _TENSORS = ("c2w", "fovy_rad", "elevation_deg", "azimuth_deg", "distances")
+ANGLES_ON_HOST = "angles_on_host"
+"""Key of a batch on a GPU: elevation and azimuth, where they were drawn."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,9 @@ class CameraBatch:
     """Camera-to-world, OpenGL axes."""
     fovy_rad: Float[Tensor, "B"]
     elevation_deg: Float[Tensor, "B"]
+    """On the host where it is known there: texts are chosen by the angles, and the choice must not wait for a GPU."""
     azimuth_deg: Float[Tensor, "B"]
+    """Likewise."""
     distances: Float[Tensor, "B"]
     width: int
     height: int
@@ -49,6 +54,15 @@ class CameraBatch:
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "CameraBatch":
         return replace(self, **{name: change(getattr(self, name)) for name in _TENSORS})
+        return CameraBatch(
+            c2w=picked(self.c2w, index),
+            fovy_rad=picked(self.fovy_rad, index),
+            elevation_deg=picked(self.elevation_deg, index),
+            azimuth_deg=picked(self.azimuth_deg, index),
+            distances=picked(self.distances, index),
+            width=self.width,
+            height=self.height,
+        )
 
     @property
     def positions(self) -> Float[Tensor, "B 3"]:
@@ -84,7 +98,7 @@ class CameraBatch:
             "rays_o": self.positions[:, None, None, :].expand_as(directions),
             "rays_d": directions,
             "c2w": self.c2w,
-            "mvp_mtx": projection @ torch.linalg.inv(self.c2w),
+            "mvp_mtx": projection @ torch.linalg.inv_ex(self.c2w).inverse,
             "proj_mtx": projection,
             "camera_positions": self.positions,
             "light_positions": self.positions,
@@ -107,15 +121,21 @@ class CameraBatch:
         missing = [name for name in names if name not in batch]
         if missing:
             raise KeyError(f"the batch has no {', '.join(missing)}; a camera batch needs {', '.join(names)}")
+        elevation_deg, azimuth_deg = batch.get(ANGLES_ON_HOST, (batch["elevation"], batch["azimuth"]))
         return CameraBatch(
             c2w=batch["c2w"],
             fovy_rad=batch["fovy"],
-            elevation_deg=batch["elevation"],
-            azimuth_deg=batch["azimuth"],
+            elevation_deg=elevation_deg,
+            azimuth_deg=azimuth_deg,
             distances=batch["camera_distances"],
             width=int(batch["width"]),
             height=int(batch["height"]),
         )
+
+
+def picked(tensor: Float[Tensor, "B ..."], index: slice | list[int] | Tensor) -> Float[Tensor, "b ..."]:
+    """`tensor[index]`, without waiting for a GPU when the index is on the host."""
+    return tensor[sent(index, tensor.device) if isinstance(index, Tensor) else index]
 
 
 def cat(batches: Sequence[CameraBatch]) -> CameraBatch:

@@ -12,8 +12,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-_FLIP_Y_AND_Z = (1.0, -1.0, -1.0, 1.0)
-
 
 def orbit_positions(
     elevation_deg: Float[Tensor, "B"], azimuth_deg: Float[Tensor, "B"], distances: Float[Tensor, "B"]
@@ -51,8 +49,8 @@ def look_at(
 
 def opengl_to_opencv_viewmats(c2w: Float[Tensor, "B 4 4"]) -> Float[Tensor, "B 4 4"]:
     """World-to-camera matrices with OpenCV axes, as gsplat takes them, from camera-to-world with OpenGL axes."""
-    flip = torch.diag(torch.tensor(_FLIP_Y_AND_Z, dtype=c2w.dtype, device=c2w.device))
-    return torch.linalg.inv(c2w @ flip)
+    flipped = torch.cat([c2w[..., :1], -c2w[..., 1:3], c2w[..., 3:]], dim=-1)  # y and z
+    return torch.linalg.inv_ex(flipped).inverse  # torch.linalg.inv would wait to see whether there is one
 
 
 def intrinsics(fovy_rad: Float[Tensor, "B"], width: int, height: int) -> Float[Tensor, "B 3 3"]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from ..host import parse_structured, register
-from .batch import CameraBatch
+from .batch import ANGLES_ON_HOST, CameraBatch
 from .evaluation import turntable_cameras
 from .random_streams import generator_for
 from .sampling import OrbitRanges, Perturbation, sample_cameras, widen
@@ -148,6 +148,12 @@ class CameraDataModule(pl.LightningDataModule):
 
     def _trainer_step(self) -> int:
         return self.trainer.global_step if self.trainer is not None else 0
+
+    def transfer_batch_to_device(
+        self, batch: dict[str, Tensor | int], device: torch.device, dataloader_idx: int
+    ) -> dict[str, object]:
+        moved = super().transfer_batch_to_device(batch, device, dataloader_idx)
+        return moved | {ANGLES_ON_HOST: (batch["elevation"], batch["azimuth"])}
 
     def train_dataloader(self) -> DataLoader:
         return DataLoader(TrainingCameras(self.cfg, self._trainer_step), batch_size=None)

@@ -1,4 +1,7 @@
-"""`splatdream doctor`: what is here, what will be used, what is missing for which feature and how to add it."""
+"""`splatdream doctor`: what is here, what will be used, what is missing for which feature and how to add it.
+
+With --gpu: whether the GPU does all that this package asks of it, and how fast.
+"""
 
 import argparse
 import importlib.util
@@ -52,11 +55,48 @@ FEATURES = (
 
 
 def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
-    """No options."""
+    gpu = parser.add_argument_group("the suite for GPUs (docs/gpu.md)")
+    gpu.add_argument("--gpu", action="store_true", help="measure all parts that are not measured yet; up to 48 minutes")
+    gpu.add_argument("--part", nargs="+", default=[], metavar="NAME", help="measure these parts, again if need be")
+    gpu.add_argument("--smoke", action="store_true", help="at tiny size, also without a GPU: only that it runs")
+    gpu.add_argument("--output", metavar="FOLDER", default="outputs/gpu", help="results (default: outputs/gpu)")
+    gpu.add_argument("--page", metavar="FILE", help="the page about them (default: FOLDER/page.md)")
+    gpu.add_argument("--fetch-wheels", metavar="FOLDER", help="fill a folder for a machine without a network, and end")
+    gpu.add_argument("--in-process", metavar="NAME", help=argparse.SUPPRESS)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the report; the exit code is 1 when something essential is missing or broken."""
+    """Prints the report; the exit code is 1 when something is missing, broken or was not measured to its end."""
+    if args.fetch_wheels:
+        from ..gpu_suite.wheels import fetch_wheels
+
+        print(f"{fetch_wheels(Path(args.fetch_wheels)) / 2**20:.1f} MiB of wheels in {args.fetch_wheels}")
+        return 0
+    if args.gpu or args.part or args.in_process:
+        return _measure(args)
+    return _report()
+
+
+def _measure(args: argparse.Namespace) -> int:
+    """
+    Raises:
+        ValueError: there is no such part.
+    """
+    from ..gpu_suite.part import Settings
+    from ..gpu_suite.suite import PARTS, measure_part, run_suite
+
+    for name in [*args.part, *filter(None, [args.in_process])]:
+        if name not in PARTS:
+            raise ValueError(f"--part {name} is unknown; choose from {', '.join(PARTS)}")
+    settings = Settings(Path(args.output), args.smoke)
+    print(f"device: {settings.device}")
+    if args.in_process:
+        measure_part(PARTS[args.in_process], settings)
+        return 0
+    return 0 if run_suite(settings, args.part, page_path=Path(args.page) if args.page else None) else 1
+
+
+def _report() -> int:
     print(f"python          {platform.python_version()} ({sys.executable})")
     for name in ("splatdream", "torch", "numpy", "pytorch-lightning", "omegaconf"):
         print(f"{name:<15} {installed_version(name) or 'not installed'}")

@@ -50,8 +50,9 @@ def view_gradient_norms(means2d_grad: Float[Tensor, "C N 2"], width: int, height
     Args:
         means2d_grad: derivative, per pixel, of a loss that is a mean over the C views.
     """
-    half_size = means2d_grad.new_tensor([0.5 * width, 0.5 * height])
-    return (len(means2d_grad) * half_size * means2d_grad).norm(dim=-1)
+    x, y = means2d_grad.unbind(-1)
+    num_views = len(means2d_grad)
+    return torch.stack([num_views * 0.5 * width * x, num_views * 0.5 * height * y], dim=-1).norm(dim=-1)
 
 
 def is_visible(radii: Int[Tensor, "C N 2"] | Float[Tensor, "C N 2"]) -> Bool[Tensor, "C N"]:

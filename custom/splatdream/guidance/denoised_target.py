@@ -36,7 +36,7 @@ def denoise(
 
     Cost: L evaluations a view, twice that under guidance.
     """
-    times = levels[:, None].expand(-1, len(latents)).to(latents.device)
+    times = levels[:, None].expand(-1, len(latents))
     noisy = denoiser.schedule.add_noise(latents, noise, times[0])
     for current, following in pairwise(times):
         noisy = ddim_step(denoiser.schedule, noisy, denoiser.guided(noisy, current), current, following)

@@ -6,6 +6,8 @@ B views, K terms a view.
 from jaxtyping import Float
 from torch import Tensor
 
+from ..storage.device_copies import sent
+
 
 def perpendicular(vectors: Float[Tensor, "B ..."], reference: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
     """What is left of each vector without its component along the reference; the vector itself if that is zero."""
@@ -28,8 +30,8 @@ def perp_neg_direction(
         negative_weights: w_k, 0 or below.
     """
     shape = (*positive_weights.shape, *[1] * (directions.ndim - 2))
-    main = (positive_weights.to(directions).reshape(shape) * directions).sum(dim=0)
-    weights = negative_weights.to(directions).reshape(shape)
+    main = (sent(positive_weights, directions.device, directions.dtype).reshape(shape) * directions).sum(dim=0)
+    weights = sent(negative_weights, directions.device, directions.dtype).reshape(shape)
     result = main
     for weight, direction in zip(weights, directions, strict=True):
         result = result + weight * perpendicular(direction, main)

@@ -12,6 +12,7 @@ from torch import Tensor
 from ..cameras.random_streams import generator_for
 from ..priors.base import Condition, DiffusionPrior, Views
 from ..prompts.view_prompts import ViewPrompts
+from ..storage.device_copies import sent
 from .denoiser import Denoiser, EvaluationCounter
 from .surface_noise import Surface
 from .timesteps import annealed_timestep, sample_timesteps, timestep_range
@@ -68,7 +69,8 @@ class GuidedStep:
         if self.given_noise is not None:
             return self.given_noise
         stream = f"noise {draw}" if draw else "noise"
-        return torch.randn(self.latents.shape, generator=self.generator(stream)).to(self.latents)
+        noise = torch.randn(self.latents.shape, generator=self.generator(stream))
+        return sent(noise, self.latents.device, self.latents.dtype)
 
     def with_noise(self, noise: Float[Tensor, "B ..."]) -> "GuidedStep":
         """The same step, with this noise."""
@@ -80,15 +82,14 @@ class GuidedStep:
         return timestep_range(settings.min_step_fraction, settings.max_step_fraction, len(self.prior.schedule))
 
     def timesteps(self) -> Int[Tensor, "B"]:
+        """On the host, where methods count the steps of their paths."""
         first, last = self.timestep_range()
         num_views, name = len(self.latents), self.settings.timestep_sampling
         if name == ANYWHERE:
             generator = self.generator("timesteps")
-            timesteps = sample_timesteps(first, last, num_views, self.prior.views_per_group, generator)
-        else:
-            progress = self.number / self.settings.annealing_steps
-            timesteps = torch.full((num_views,), annealed_timestep(name, first, last, progress, self.prior.schedule))
-        return timesteps.to(self.latents.device)
+            return sample_timesteps(first, last, num_views, self.prior.views_per_group, generator)
+        progress = self.number / self.settings.annealing_steps
+        return torch.full((num_views,), annealed_timestep(name, first, last, progress, self.prior.schedule))
 
     def plain_condition(self) -> Condition:
         """One row a view: the prompt without view words."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from ..cameras.batch import CameraBatch
+from ..cameras.batch import CameraBatch, picked
 from .noise_process import NoiseProcess
 
 
@@ -41,7 +41,7 @@ class Views:
         return len(self.cameras)
 
     def __getitem__(self, rows: Int[Tensor, "R"]) -> "Views":
-        return Views(self.cameras[rows], self.background[rows])
+        return Views(self.cameras[rows], picked(self.background, rows))
 
 
 class DiffusionPrior(ABC):

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ..storage.device_copies import sent
 from .base import Condition
 from .cached_texts import CachedTexts, tokens_of
 from .condition_cache import ConditionCache
@@ -50,7 +51,7 @@ class TextCondition(Condition):
 
     def embeddings_on(self, device: torch.device, dtype: torch.dtype) -> Float[Tensor, "R L C"]:
         """One text embedding a row."""
-        return self.table.on(device, dtype)[self.rows.to(device)]
+        return self.table.on(device, dtype)[sent(self.rows, device)]
 
 
 class ClipTexts(CachedTexts):

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from ..storage.device_copies import sent
 from .base import Condition, DiffusionPrior, Views
 from .cached_texts import CachedTexts
 from .clip_texts import TextCondition
@@ -153,7 +154,7 @@ class LatentDiffusionPrior(DiffusionPrior):
         self._place(noisy_latents.device)
         output = self._denoise(
             self._network_input(noisy_latents),
-            timesteps.to(noisy_latents.device),
+            sent(timesteps, noisy_latents.device),
             condition,
             views,
         ).to(noisy_latents.dtype)

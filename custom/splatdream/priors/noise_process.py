@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ..storage.device_copies import sent
+
 Images = Float[Tensor, "B ..."]
 """Clean or noisy images, noise, or numbers that broadcast against them."""
 Timesteps = Int[Tensor, "B"]
@@ -86,7 +88,8 @@ class NoiseProcess(ABC):
         return (noisy - signal * clean) / sigma
 
     def _levels_at(self, timesteps: Timesteps, like: Images) -> Images:
-        return self.levels.to(like)[timesteps.to(like.device)].reshape(-1, *[1] * (like.ndim - 1))
+        levels = sent(self.levels, timesteps.device)[timesteps]
+        return sent(levels, like.device, like.dtype).reshape(-1, *[1] * (like.ndim - 1))
 
 
 @dataclass(frozen=True)

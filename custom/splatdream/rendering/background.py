@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..cameras.random_streams import generator_for
 from ..host import BaseBackground, register
+from ..storage.device_copies import sent
 
 
 @register("splatdream-background")
@@ -33,13 +34,14 @@ class PlainBackground(BaseBackground):
 
     def configure(self) -> None:
         self._step = 0
+        self.register_buffer("_color", torch.tensor(list(self.cfg.color)), persistent=False)
 
     def update_step(self, epoch: int, global_step: int, on_load_weights: bool = False) -> None:
         self._step = global_step
 
     def forward(self, dirs: Float[Tensor, "B H W 3"]) -> Float[Tensor, "B H W 3"]:
         """The color behind every pixel; the same all over one view."""
-        colors = dirs.new_tensor(list(self.cfg.color)).expand(len(dirs), 3)
+        colors = self._color.to(dirs).expand(len(dirs), 3)
         if self.training and self.cfg.random_probability > 0:
             generator = generator_for(self.cfg.seed, "background", self._step)
             groups, rest = divmod(len(dirs), self.cfg.views_per_group)
@@ -53,5 +55,5 @@ class PlainBackground(BaseBackground):
             is_random, random_colors = (
                 values.repeat_interleave(self.cfg.views_per_group, dim=0) for values in (is_random, random_colors)
             )
-            colors = torch.where(is_random.to(dirs.device), random_colors.to(dirs), colors)
+            colors = torch.where(sent(is_random, dirs.device), sent(random_colors, dirs.device, dirs.dtype), colors)
         return colors[:, None, None, :].expand_as(dirs)

@@ -114,7 +114,7 @@ class Arguments:
         """The colors as these cameras see them: spherical harmonics evaluated, negative values cut off."""
         if self.sh_degree is None:
             return self.colors
-        positions = torch.linalg.inv(viewmats)[:, None, :3, 3]
+        positions = torch.linalg.inv_ex(viewmats).inverse[:, None, :3, 3]
         directions = self.means - positions
         return (evaluate_sh(self.sh_degree, self.colors[None], directions) + 0.5).clamp(min=0)
 

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...priors.noise_process import NoiseProcess
+from ...storage.device_copies import sent
 from ..denoiser import Denoiser
 
 Predictor = Callable[[Denoiser, Tensor, Tensor], Tensor]
@@ -56,18 +57,16 @@ def invert(
         eta: share of DDPM's noise that is added at every step (arXiv:2010.02502, sec. 4.1).
         generator: of that noise; not needed for eta 0.
     """
-    # Which views move is decided on the host once, not by waiting for the device at every step.
-    levels, device = levels.cpu(), latents.device
-    noisy = denoiser.schedule.add_noise(latents, noise, levels[0].to(device))
+    noisy = denoiser.schedule.add_noise(latents, noise, levels[0])
     for current, following in pairwise(levels):
         chosen = (following > current).nonzero()[:, 0]
         if len(chosen) == 0:
             continue
-        moving, start, end = (rows.to(device) for rows in (chosen, current[chosen], following[chosen]))
+        moving, start, end = sent(chosen, latents.device), current[chosen], following[chosen]
         predicted = predict(denoiser.among(chosen), noisy[moving], start)
         moved = ddim_step(denoiser.schedule, noisy[moving], predicted, start, end)
         if eta > 0:
-            fresh = torch.randn(moved.shape, generator=generator).to(moved)
+            fresh = sent(torch.randn(moved.shape, generator=generator), moved.device, moved.dtype)
             moved = moved + eta * _ddpm_deviation(denoiser.schedule, start, end, moved) * fresh
         noisy = noisy.index_copy(0, moving, moved)
     return noisy

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ...cameras.random_streams import generator_for
 from ...priors.base import Condition, DiffusionPrior, Views
 from ...priors.gradient_range import amplified, train_through_half_precision
+from ...storage.device_copies import sent
 from ..option_range import OptionRange
 from ..step import GuidedStep
 from .learner import Learner
@@ -109,8 +110,8 @@ class LoraParticles(Learner):
         prior, _ = self._unregistered
         groups = len(latents) // prior.views_per_group
         timesteps = torch.randint(len(prior.schedule), (groups,), generator=generator)
-        timesteps = timesteps.repeat_interleave(prior.views_per_group).to(latents.device)
-        noise = torch.randn(latents.shape, generator=generator).to(latents)
+        timesteps = timesteps.repeat_interleave(prior.views_per_group)
+        noise = sent(torch.randn(latents.shape, generator=generator), latents.device, latents.dtype)
         knows_camera = float(torch.rand(1, generator=generator)) >= self._camera_dropout
         noisy_latents = prior.schedule.add_noise(latents.detach(), noise, timesteps)
         predicted = self.predict_noise(noisy_latents, timesteps, condition, views, knows_camera)

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ...storage.device_copies import sent
 from ..denoiser import Denoiser, Text
 from ..option_range import OptionRange
 from .declaration import GuidanceMethod
@@ -35,7 +36,8 @@ def nfsd_gradient(
     empty, negative, conditional = denoiser.predict(
         noisy_latents, timesteps, Text.EMPTY, Text.UNCONDITIONAL, Text.CONDITIONAL
     )
-    is_low = (timesteps < low_noise_fraction * len(denoiser.schedule)).reshape(-1, *[1] * (latents.ndim - 1))
+    is_low = sent(timesteps < low_noise_fraction * len(denoiser.schedule), latents.device)
+    is_low = is_low.reshape(-1, *[1] * (latents.ndim - 1))
     toward_images = empty - torch.where(is_low, torch.zeros_like(negative), negative)
     return toward_images + denoiser.guidance_scale * (conditional - empty)
 

@@ -1,42 +1,39 @@
 """What a training step costs beside its unavoidable network calls, on networks of the real size with random weights.
 
-    python benchmarks/guidance_step.py --output guidance_step.json      # on a GPU
-    python benchmarks/guidance_step.py --tiny                           # anywhere, in seconds; says only that it runs
-
 A step renders 4 views of 20,000 Gaussians, encodes them, denoises them with guidance, and goes back to the Gaussians:
 what `splatdream-system` does, without the host around it. Unavoidable are one forward pass of the denoiser over all
 predictions and one forward and backward pass of the image encoder, in the same precision. Steps and calls take turns,
 and medians are compared. The breakdown comes from steps of its own, in which every stage waits for the device.
 """
 
-import argparse
-import json
-import platform
 import statistics
-import time
-from collections.abc import Callable, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from splatdream.assets.gaussians import GaussianGeometry
-from splatdream.cameras.batch import orbit_cameras
-from splatdream.densification.controller import DensificationConfig, DensificationController
-from splatdream.densification.statistics import DensificationState, accumulate
-from splatdream.gaussians.optimizer_groups import make_adam
-from splatdream.guidance.guidance import Guidance
-from splatdream.host import BaseObject, register
-from splatdream.priors.clip_texts import ClipTexts
-from splatdream.priors.latent_diffusion import NetworkOptions
-from splatdream.priors.model_files import ModelFiles
-from splatdream.priors.mvdream import MVDreamPrior
-from splatdream.priors.noise_process import VariancePreserving
-from splatdream.priors.stable_diffusion import StableDiffusionPrior, pixels_per_latent
-from splatdream.prompts.view_prompts import make_view_prompts
-from splatdream.rendering.render import render
-from splatdream.systems.stage_timer import StageTimer, peak_memory_bytes
+
+from ..assets.gaussians import GaussianGeometry
+from ..cameras.batch import ANGLES_ON_HOST, orbit_cameras
+from ..densification.controller import DensificationConfig, DensificationController
+from ..densification.statistics import DensificationState, accumulate
+from ..gaussians.optimizer_groups import make_adam
+from ..guidance.guidance import Guidance
+from ..host import BaseObject, register
+from ..priors.clip_texts import ClipTexts
+from ..priors.latent_diffusion import NetworkOptions
+from ..priors.model_files import ModelFiles
+from ..priors.mvdream import MVDreamPrior
+from ..priors.noise_process import VariancePreserving
+from ..priors.stable_diffusion import StableDiffusionPrior, pixels_per_latent
+from ..prompts.view_prompts import make_view_prompts
+from ..rendering.render import RenderOutput, render
+from ..systems.stage_timer import StageTimer, peak_memory_bytes
+from .part import Goal, Part, Results, Settings
+from .timing import median_seconds, seconds_of, synchronize
+from .trace import trace
 
 REAL_UNET = {
     "layers_per_block": 2,
@@ -67,8 +64,10 @@ class Case:
     is_multi_view: bool
     image_size: int
     guidance: dict[str, object]
+    views: int = 4
 
 
+# A network of another family is one more line, once it has a prior: what differs is its builder and its size.
 CASES = {
     "stable-diffusion": Case(False, 512, {"method": "sds", "guidance_scale": 101.0}),
     "mvdream": Case(True, 256, {"method": "x0_reconstruction", "guidance_scale": 50.0, "weighting": "uniform"}),
@@ -147,10 +146,14 @@ class Step:
         self.densification = DensificationController(DensificationConfig())
         self.statistics = DensificationState()
         size = prior.image_size
-        self.cameras = orbit_cameras([15.0] * 4, [0.0, 90.0, 180.0, 270.0], width=size, height=size).to(device)
+        self.cameras = orbit_cameras(
+            [15.0] * case.views, [360.0 * i / case.views for i in range(case.views)], width=size, height=size
+        )
         self.prompts = make_view_prompts("a cat")
-        self.background = torch.ones(4, 3, device=device)
-        self.batch = self.cameras.to_batch()
+        self.background = torch.ones(case.views, 3, device=device)
+        angles = (self.cameras.elevation_deg, self.cameras.azimuth_deg)
+        self.cameras = self.cameras.to(device)
+        self.batch = self.cameras.to_batch() | {ANGLES_ON_HOST: angles}
         self.count = 0
 
     def __call__(self, stage: Callable) -> dict[str, object]:
@@ -162,55 +165,72 @@ class Step:
         self.guidance.update_step(0, self.count)
         self.count += 1
         with stage("render"):
-            seen = render(self.geometry.cloud(), self.cameras, self.background, 0)
+            views = self.views()
+            rgb = _joined([view.rgb for view in views])
         with stage("guidance"):
-            guided = self.guidance(seen.rgb, self.prompts, background_color=self.background, **self.batch)
+            guided = self.guidance(rgb, self.prompts, background_color=self.background, **self.batch)
         with stage("backward"):
             guided["loss_sds"].backward()
         with stage("densification"):
             size = self.cameras.width
-            accumulate(self.statistics, seen.means2d.grad, seen.radii, size, size)
+            gradients, radii = [view.means2d.grad for view in views], [view.radii for view in views]
+            accumulate(self.statistics, _joined(gradients), _joined(radii), size, size)
         with stage("optimizer"):
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
         return guided
 
+    def views(self) -> list[RenderOutput]:
+        """What the cameras see, by rasterizer call: all in one."""
+        return [render(self.geometry.cloud(), self.cameras, self.background, 0)]
+
+
+class CameraByCameraStep(Step):
+    """The shape of a step in threestudio-3dgs: a rasterizer call for each camera, latents decoded in every step, and
+    the loss read for the progress bar. The rest is ours, so that what is compared is the shape alone."""
+
+    def __call__(self, stage: Callable) -> dict[str, object]:
+        guided = super().__call__(stage)
+        latent = self.prior.image_size // pixels_per_latent(self.prior.vae)
+        with torch.no_grad():
+            self.prior.decode_latents(self.background.new_zeros(len(self.cameras), 4, latent, latent))
+        float(guided["loss_sds"].detach())
+        return guided
+
+    def views(self) -> list[RenderOutput]:
+        cloud, rows = self.geometry.cloud(), range(len(self.cameras))
+        return [render(cloud, self.cameras[i : i + 1], self.background[i : i + 1], 0) for i in rows]
+
+
+def _joined(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors))
+
 
 class UnavoidableCalls:
     """The same networks on the same number of images, and nothing else."""
 
-    def __init__(self, prior: StableDiffusionPrior | MVDreamPrior, device: str) -> None:
+    def __init__(self, prior: StableDiffusionPrior | MVDreamPrior, device: str, views: int) -> None:
         self.prior = prior
         dtype = next(prior.network.parameters()).dtype
         size, latent = prior.image_size, prior.image_size // pixels_per_latent(prior.vae)
         layout = torch.channels_last if device == "cuda" else torch.contiguous_format
         like = {"device": device, "dtype": dtype}
-        self.images = torch.rand(4, 3, size, size, **like).contiguous(memory_format=layout).requires_grad_()
-        self.latents = torch.randn(8, 4, latent, latent, **like).contiguous(memory_format=layout)
-        self.timesteps = torch.full((8,), 500, device=device)
+        self.images = torch.rand(views, 3, size, size, **like).contiguous(memory_format=layout).requires_grad_()
+        self.latents = torch.randn(2 * views, 4, latent, latent, **like).contiguous(memory_format=layout)
+        self.timesteps = torch.full((2 * views,), 500, device=device)
         channels = prior.network.config.cross_attention_dim
-        self.call = {"encoder_hidden_states": torch.randn(8, 77, channels, **like)}
+        self.call = {"encoder_hidden_states": torch.randn(2 * views, 77, channels, **like)}
         if prior.network.config.class_embed_type == "projection":
-            self.call["class_labels"] = torch.randn(8, 16, **like)
+            self.call["class_labels"] = torch.randn(2 * views, 16, **like)
 
     def __call__(self) -> None:
         self.prior.vae.encode(self.images).latent_dist.mean.sum().backward()
         self.images.grad = None
-        with torch.no_grad():
-            self.prior.network(self.latents, self.timesteps, **self.call)
+        self.denoise()
 
-
-def synchronize(device: str) -> None:
-    if device == "cuda":
-        torch.cuda.synchronize()
-
-
-def seconds_of(call: Callable[[], object], device: str) -> float:
-    synchronize(device)
-    started = time.perf_counter()
-    call()
-    synchronize(device)
-    return time.perf_counter() - started
+    @torch.no_grad()
+    def denoise(self) -> None:
+        self.prior.network(self.latents, self.timesteps, **self.call)
 
 
 def breakdown(step: Step, num_steps: int, device: str) -> dict[str, float]:
@@ -218,7 +238,7 @@ def breakdown(step: Step, num_steps: int, device: str) -> dict[str, float]:
     timer = StageTimer()
 
     @contextmanager
-    def stage(name: str):
+    def stage(name: str) -> Iterator[None]:
         synchronize(device)
         with timer.stage(name):
             yield
@@ -242,75 +262,83 @@ def breakdown(step: Step, num_steps: int, device: str) -> dict[str, float]:
     return seconds
 
 
-def measure(name: str, args: argparse.Namespace, device: str) -> dict[str, object]:
-    """One case."""
+def unmeasured(_: str) -> nullcontext:
+    """The stage of a step that is timed as a whole."""
+    return nullcontext()
 
-    @contextmanager
-    def unmeasured(_: str):
-        yield
 
-    case = CASES[name]
+def measure_case(case: Case, settings: Settings, options: NetworkOptions, is_detailed: bool) -> dict[str, object]:
+    """The step beside its unavoidable calls; in detail also stages, profile and the step of another shape."""
+    device, is_tiny = settings.device.type, settings.is_smoke
+    warmup, repeats = (1, 1) if is_tiny else (5, 20)
     if device == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-    options = NetworkOptions(vae_slicing=args.save_memory, vae_checkpointing=args.save_memory, compile=args.compile)
-    prior = build_prior(case, args.tiny, options)
-    step = Step(case, prior, args.gaussians or (300 if args.tiny else 20_000), device)
-    for _ in range(args.warmup):
+    prior = build_prior(case, is_tiny, options)
+    step = Step(case, prior, 300 if is_tiny else 20_000, device)
+    for _ in range(warmup):
         guided = step(unmeasured)
     synchronize(device)
     # Before the calls alone, whose memory is not the step's.
     peak = peak_memory_bytes()
-    calls = UnavoidableCalls(prior, device)
-    for _ in range(args.warmup):
-        calls()
+    calls = UnavoidableCalls(prior, device, case.views)
+    calls()
     steps_s, calls_s = [], []
-    for _ in range(args.steps):
+    for _ in range(repeats):
         steps_s.append(seconds_of(lambda: step(unmeasured), device))
         calls_s.append(seconds_of(calls, device))
     step_s, call_s = statistics.median(steps_s), statistics.median(calls_s)
-    return {
+    measured = {
         "image_size": prior.image_size,
         "gaussians": len(step.geometry.means),
-        "views": len(step.cameras),
+        "views": case.views,
         "denoiser_evaluations": int(guided["denoiser_evaluations"]),
         "dtype": str(next(prior.network.parameters()).dtype).removeprefix("torch."),
         "step_seconds": step_s,
         "unavoidable_seconds": call_s,
         "ratio": step_s / call_s,
-        "seconds_by_stage": breakdown(step, args.steps, device),
         "peak_memory_bytes": peak,
     }
+    if is_detailed:
+        measured["seconds_by_stage"] = breakdown(step, repeats, device)
+        measured["profile"] = trace(lambda: step(unmeasured), settings.device, min(repeats, 5))
+        other = CameraByCameraStep(case, prior, len(step.geometry.means), device)
+        measured["camera_by_camera_step_seconds"] = median_seconds(lambda: other(unmeasured), device, repeats)
+        if device == "cuda":
+            measured["denoiser_seconds"] = median_seconds(calls.denoise, device, repeats)
+            measured["denoiser_as_cuda_graph_seconds"] = _as_graph(calls.denoise, repeats)
+    return measured
 
 
-def main(argv: list[str] | None = None) -> dict[str, object]:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tiny", action="store_true", help="tiny networks, for any machine")
-    parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
-    parser.add_argument("--steps", type=int, default=20, help="measured (default: 20)")
-    parser.add_argument("--warmup", type=int, default=5, help="not measured, at least 1 (default: 5)")
-    parser.add_argument("--gaussians", type=int, default=0, help="default: 20,000, or 300 with --tiny")
-    parser.add_argument("--save-memory", action="store_true", help="vae_slicing and vae_checkpointing")
-    parser.add_argument("--compile", action="store_true", help="torch.compile the denoiser")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", choices=["cuda", "cpu"])
-    parser.add_argument("--output", metavar="JSON", help="default: standard output")
-    args = parser.parse_args(argv)
-    if args.steps < 1 or args.warmup < 1:
-        parser.error("--steps and --warmup must be at least 1")
-    result = {
-        "machine": torch.cuda.get_device_name() if args.device == "cuda" else platform.processor() or "cpu",
-        "device": args.device,
-        "torch": torch.__version__,
-        "is_tiny": args.tiny,
-        "cases": {name: measure(name, args, args.device) for name in args.cases},
-    }
-    text = json.dumps(result, indent=2)
-    if args.output:
-        Path(args.output).write_text(text + "\n")
-    else:
-        print(text)
-    return result
+def _as_graph(call: Callable[[], None], repeats: int) -> float:
+    """Seconds of a replay: the same kernels without the host between them."""
+    side = torch.cuda.Stream()
+    with torch.cuda.stream(side):
+        call()  # what libraries allocate once must not be captured
+    side.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        call()
+    return median_seconds(graph.replay, "cuda", repeats)
 
 
-if __name__ == "__main__":
-    main()
+def measure(settings: Settings, results: Results) -> None:
+    short_of_memory = NetworkOptions(vae_slicing=True, vae_checkpointing=True)
+    for name, case in CASES.items():
+        results.add(**{name: measure_case(case, settings, NetworkOptions(), is_detailed=True)})
+        results.add(**{f"{name}_short_of_memory": measure_case(case, settings, short_of_memory, is_detailed=False)})
+        if settings.is_smoke:
+            continue
+        larger = replace(case, views=2 * case.views)
+        results.add(**{f"{name}_{larger.views}_views": measure_case(larger, settings, NetworkOptions(), False)})
+        # Last, because compiling takes minutes.
+        results.add(**{f"{name}_compiled": measure_case(case, settings, NetworkOptions(compile=True), False)})
+
+
+PART = Part(
+    "guidance",
+    "a step costs hardly more than its network calls and asks the GPU nothing but gsplat's count of tiles; peak memory "
+    "is that of the table in docs/first-run-on-your-gpu.md, or the table is to be corrected.",
+    measure,
+    (Goal("*.ratio", 1.05, is_of_speed=True), Goal("*.profile.synchronizations", 2)),
+)
