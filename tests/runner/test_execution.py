@@ -1,11 +1,12 @@
 """A run is whole or not at all, wherever it is executed."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 from splatdream.priors import registered_networks
-from splatdream.runner.execution import InProcess, Runs, finished_run
+from splatdream.runner.execution import ChildProcess, InProcess, Runs, finished_run
 from splatdream.runner.fingerprint import fingerprint
 from splatdream.runner.request import RunRequest, setting
 from splatdream.runner.results import by_step, find_result, read_result
@@ -23,16 +24,21 @@ def never(arguments, log):
     pytest.fail("ran")
 
 
-def test_a_broken_run_is_no_finished_run_and_the_next_call_makes_it_whole(tmp_path):
-    def broken(arguments, log):
-        (log.parent / "save" / "it99-export").mkdir(parents=True)
-        (log.parent / "save" / "it99-export" / "cloud.ply").write_text("half a cloud")
-        log.write_text("at step 3\n")
-        return 7
+KILLED = """
+import os, pathlib, signal, sys
+said = dict(word.split("=", 1) for word in sys.argv if "=" in word)
+folder = pathlib.Path(*(said[key] for key in ("exp_root_dir", "name", "tag")))
+(folder / "save" / "it99-export").mkdir(parents=True)
+(folder / "save" / "it99-export" / "cloud.ply").write_text("half a cloud")
+print("at step 3", file=sys.stderr, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
 
+
+def test_a_killed_child_leaves_no_finished_run_and_the_next_call_makes_it_whole(tmp_path):
     folder = tmp_path / "a folder: [odd" / "run"
-    with pytest.raises(RuntimeError, match=r"failed: exit code 7 \| at step 3; what finished before it is kept"):
-        finished_run(tiny(), folder, broken)
+    with pytest.raises(RuntimeError, match=r"failed: ended by SIGKILL \| at step 3; what finished before it is kept"):
+        finished_run(tiny(), folder, ChildProcess((sys.executable, "-c", KILLED)))
     record = read_result(folder)
     assert record.status == "failed" and not record.is_finished(record.fingerprint)
     result = finished_run(tiny(), folder, InProcess())
@@ -83,6 +89,14 @@ def test_a_run_is_never_begun_in_the_folder_that_its_configuration_is_in(tmp_pat
     with pytest.raises(ValueError, match="copy it elsewhere"):
         finished_run(RunRequest(str(config)), folder, never)
     assert config.exists()
+
+
+def test_a_child_and_this_process_make_the_same_cloud(tmp_path):
+    request = tiny(prompt="a red car")
+    here = finished_run(request, tmp_path / "here" / "run", InProcess())
+    child = finished_run(request, tmp_path / "child" / "run", ChildProcess())
+    assert child.file("cloud").read_bytes() == here.file("cloud").read_bytes()
+    assert child.fingerprint == here.fingerprint and (child.folder / "run.log").read_text()
 
 
 def test_a_kept_prior_serves_the_next_run_as_a_new_one_would(tmp_path, monkeypatch):

@@ -50,19 +50,10 @@ class CameraBatch:
 
     def __getitem__(self, index: slice | list[int] | Tensor) -> "CameraBatch":
         """The chosen cameras; always a batch, so index with a slice, a list or a tensor."""
-        return self._each(lambda tensor: tensor[index])
+        return self._each(lambda tensor: picked(tensor, index))
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "CameraBatch":
         return replace(self, **{name: change(getattr(self, name)) for name in _TENSORS})
-        return CameraBatch(
-            c2w=picked(self.c2w, index),
-            fovy_rad=picked(self.fovy_rad, index),
-            elevation_deg=picked(self.elevation_deg, index),
-            azimuth_deg=picked(self.azimuth_deg, index),
-            distances=picked(self.distances, index),
-            width=self.width,
-            height=self.height,
-        )
 
     @property
     def positions(self) -> Float[Tensor, "B 3"]:

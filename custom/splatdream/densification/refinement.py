@@ -39,8 +39,9 @@ class CloudRefinement:
         width, height = int(batch["width"]), int(batch["height"])
         gradient = SCREEN_GRADIENTS[self._controller.config.strategy](rendered["means2d"])
         statistics.accumulate(self._statistics, gradient, rendered["radii"], width, height)
-        of_views = rendered["means2d"].contributions
-        self._contributions = self._contributions.to(of_views) + of_views.sum(dim=0)
+        of_views = rendered["means2d"].contributions.sum(dim=0)
+        # A number of the host would make its device wait.
+        self._contributions = of_views if self._contributions.ndim == 0 else self._contributions.to(of_views) + of_views
 
     def refine(self, step: int, optimizer: torch.optim.Optimizer) -> dict[str, float]:
         if not self._controller.is_due(step):

@@ -106,7 +106,8 @@ def build_prior(case: Case, is_tiny: bool, options: NetworkOptions) -> StableDif
     )
     shared = {
         "files": ModelFiles(name="random", model_id="random", revision=None, path=Path("."), parts=()),
-        "unet": unet,
+        "network": unet,
+        "time_embedding": unet.time_embedding,
         "vae": vae,
         "texts": RandomTexts(unet_shape["cross_attention_dim"]),
         "schedule": VariancePreserving.scaled_linear(),

@@ -1,8 +1,11 @@
-"""Running what is asked, once, and the record of it."""
+"""Running what is asked, once: in this process or in one of its own."""
 
 import json
+import os
 import re
 import shutil
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -21,7 +24,7 @@ from .results import RunResult, find_result, newest_files, read_result
 Executor = Callable[[Sequence[str], Path], int]
 """Trains what arguments of `splatdream train` say, keeps what is said on stderr in a file, returns the exit code."""
 
-_INTERRUPTED = 130
+_INTERRUPTED = (130, -signal.SIGINT)
 _LOG = "run.log"
 # The record goes first: from then on the folder is not taken for a finished run.
 _WRITTEN_BY_A_RUN = ("result.json", "save", "ckpts", "configs", "csv_logs", "tb_logs", "cmd.txt", _LOG)
@@ -38,6 +41,20 @@ class InProcess:
     def __call__(self, arguments: Sequence[str], log: Path) -> int:
         with log.open("w") as file, redirect_stderr(_Copied(sys.stderr, file)), self._kept.in_use():
             return launch(["--train", *arguments])
+
+
+@dataclass(frozen=True)
+class ChildProcess:
+    """Trains in a process of its own, with the package of this one."""
+
+    command: Sequence[str] = (sys.executable, "-m", __name__.split(".")[0])
+
+    def __call__(self, arguments: Sequence[str], log: Path) -> int:
+        paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+        command = [*self.command, "train", *arguments]
+        with log.open("w") as file:
+            return subprocess.run(command, stdout=file, stderr=file, env=environment, check=False).returncode
 
 
 @dataclass(frozen=True)
@@ -79,7 +96,7 @@ def _run(request: RunRequest, key: str, folder: Path, execute: Executor) -> RunR
     place += [setting("tag", folder.name), "use_timestamp=false", "timestamp="]
     began = time.monotonic()
     exit_code = execute(["--config", request.config, *request.settings(), *place], folder / _LOG)
-    if exit_code == _INTERRUPTED:
+    if exit_code in _INTERRUPTED:
         raise KeyboardInterrupt
     result = _result(folder, key, exit_code, time.monotonic() - began)
     result.write()
@@ -120,13 +137,14 @@ def _result(folder: Path, key: str, exit_code: int, seconds: float) -> RunResult
 
 
 def _sentence(exit_code: int, log: Path) -> str:
-    """What went wrong: the host's own sentence, or the exit code and what was said last."""
+    """What went wrong: the host's own sentence, or how the process ended and what it said last."""
     text = log.read_text(errors="replace") if log.is_file() else ""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line.removeprefix("error: ").removesuffix(_ADVICE) for line in lines if line.startswith("error: ")]
     if errors:
         return errors[-1]
-    return " | ".join([f"exit code {exit_code}", *lines[-_LINES_OF_ERROR:]])
+    end = f"ended by {signal.Signals(-exit_code).name}" if exit_code < 0 else f"exit code {exit_code}"
+    return " | ".join([end, *lines[-_LINES_OF_ERROR:]])
 
 
 class _Copied:

@@ -27,7 +27,8 @@ def cfd_gradient(
 ) -> Float[Tensor, "B C h w"]:
     """e^s(a_t x + s_t k; y, t) - k with k, in place of fresh noise, noise that stays with the surface.
 
-    With timesteps that fall during the run, it follows the probability flow from that noise. Cost: 2 evaluations.
+    With timesteps that fall during the run, it follows the probability flow from that noise. Cost: 2 evaluations, and
+    a GPU is asked how many cells the rays meet.
 
     Args:
         cell_size: world units over which the noise is one number; about half of what a pixel of the latents sees.
