@@ -8,10 +8,21 @@ import importlib.util
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+_IMPORTING = """
+import importlib, sys
+for name in sys.argv[1:]:
+    try:
+        importlib.import_module(name)
+        reason = ""
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+    print(name, reason, sep="\\t", flush=True)
+"""
 
 
 @dataclass(frozen=True)
@@ -28,9 +39,15 @@ class Feature:
     def missing(self) -> list[str]:
         return [name for name in self.modules if not is_present(name)]
 
-    def state(self) -> str:
-        missing = self.missing()
-        return f"needs {', '.join(missing)}: {self.command}" if missing else "ready"
+    def state(self, broken: Mapping[str, str]) -> str:
+        """
+        Args:
+            broken: why modules that are there cannot be imported.
+        """
+        if missing := self.missing():
+            return f"needs {', '.join(missing)}: {self.command}"
+        reasons = [f"{name} cannot be imported ({broken[name]})" for name in self.modules if name in broken]
+        return f"BROKEN: {'; '.join(reasons)}" if reasons else "ready"
 
 
 FEATURES = (
@@ -107,9 +124,10 @@ def _report() -> int:
     problem = torchvision_problem()
     print(f"torchvision     {problem or ('imports' if is_present('torchvision') else 'absent, which is fine')}")
     print("\nfeature                          state")
+    broken = import_errors([name for feature in FEATURES for name in feature.modules if is_present(name)])
     for feature in FEATURES:
-        print(f"{feature.name:<32} {feature.state()}")
-    is_healthy = problem is None and not missing_essentials()
+        print(f"{feature.name:<32} {feature.state(broken)}")
+    is_healthy = problem is None and not missing_essentials() and not broken
     print("\nready" if is_healthy else "\nnot ready: see above")
     return 0 if is_healthy else 1
 
@@ -122,6 +140,16 @@ def missing_essentials() -> list[str]:
 def is_present(module: str) -> bool:
     """Whether a module could be imported; nothing is imported."""
     return importlib.util.find_spec(module) is not None
+
+
+def import_errors(modules: Sequence[str]) -> dict[str, str]:
+    """Why modules that are there fail to import. They are imported in another process, which may end as it likes."""
+    child = subprocess.run([sys.executable, "-c", _IMPORTING, *modules], capture_output=True, text=True, check=False)
+    ended = dict(line.split("\t", 1) for line in child.stdout.splitlines() if "\t" in line)
+    unheard = f"the process ended with {child.returncode}"
+    # Imports go in order: the first that said nothing is where a process that died was.
+    reasons = {name: ended.get(name, unheard) for name in modules[: len(ended) + 1]}
+    return {name: reason for name, reason in reasons.items() if reason}
 
 
 def installed_version(distribution: str) -> str | None:
@@ -149,7 +177,11 @@ def describe_host() -> str:
         host = chosen_host()
     except (ImportError, ValueError) as error:
         return f"BROKEN: {error}"
-    return "upstream threestudio" if host == "upstream" else "embedded (threestudio is not installed)"
+    if host == "upstream":
+        return "upstream threestudio"
+    if Path("threestudio/__init__.py").is_file() and Path("launch.py").is_file():
+        return "embedded; python launch.py in this folder is threestudio's own and runs upstream"
+    return "embedded (threestudio is not installed)"
 
 
 def describe_device() -> str:

@@ -37,7 +37,7 @@ class SaverMixin:
             try:
                 self._wandb_logger = WandbLogger(project=wandb.get("project"), name=wandb.get("name"))
             except ImportError as error:
-                raise ImportError("system.loggers.wandb needs wandb: pip install wandb") from error
+                raise ImportError(f"system.loggers.wandb needs wandb: pip install wandb ({error})") from error
 
     def get_loggers(self) -> list:
         return [self._wandb_logger] if self._wandb_logger else []

@@ -91,7 +91,7 @@ def _figure() -> Any:
     try:
         import matplotlib
     except ImportError as error:
-        raise ImportError("the picture of a verdict needs matplotlib: pip install matplotlib") from error
+        raise ImportError(f"the picture of a verdict needs matplotlib: pip install matplotlib ({error})") from error
     matplotlib.use("agg")
     from matplotlib import pyplot
 

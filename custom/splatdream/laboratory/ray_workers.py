@@ -37,7 +37,7 @@ def ray_workers(address: str, workers: int, gpus: float) -> Callable[[Study, Pat
     try:
         import ray
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("--ray needs ray; pip install ray==2.60.0") from error
+        raise ModuleNotFoundError(f"--ray needs ray; pip install ray==2.60.0 ({error})") from error
     if workers < 1 or gpus < 0:
         raise ValueError(f"--workers {workers} and --gpus {gpus} must be at least 1 and 0")
 

@@ -46,7 +46,7 @@ def next_parameters(
     try:
         import optuna
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("tuning needs optuna; pip install optuna==5.0.0") from error
+        raise ModuleNotFoundError(f"tuning needs optuna; pip install optuna==5.0.0 ({error})") from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     states = {
         PENDING: optuna.trial.TrialState.RUNNING,

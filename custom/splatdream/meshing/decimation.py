@@ -25,7 +25,7 @@ def decimate(mesh: Mesh, target_faces: int) -> Mesh:
     try:
         import fast_simplification
     except ImportError as error:
-        raise ImportError("decimation needs fast-simplification: pip install fast-simplification") from error
+        raise ImportError(f"decimation needs fast-simplification: pip install fast-simplification ({error})") from error
     vertices, faces = fast_simplification.simplify(
         mesh.vertices.cpu().numpy().astype(np.float32),
         mesh.faces.cpu().numpy().astype(np.int32),

@@ -32,7 +32,7 @@ def isosurface(slabs: Iterable[tuple[int, Float[Tensor, "nx ny nz"]]], grid: Gri
     try:
         from skimage.measure import marching_cubes
     except ImportError as error:
-        raise ImportError("marching cubes needs scikit-image: pip install scikit-image") from error
+        raise ImportError(f"marching cubes needs scikit-image: pip install scikit-image ({error})") from error
     if not threshold > 0:
         raise ValueError(f"the density threshold must be above 0, got {threshold}; leave it out to have it chosen")
     pieces, largest = [], 0.0

@@ -66,7 +66,7 @@ class MaskedLanguageModel:
         try:
             from transformers import AutoModelForMaskedLM, AutoTokenizer
         except ImportError as error:
-            raise ImportError("prompt debiasing needs transformers: pip install transformers") from error
+            raise ImportError(f"prompt debiasing needs transformers: pip install transformers ({error})") from error
         self._tokenizer = AutoTokenizer.from_pretrained(name_or_path)
         self._model = AutoModelForMaskedLM.from_pretrained(name_or_path).eval()
         self._view_tokens = [self._token_of(direction.name.lower()) for direction in ViewDirection]

@@ -151,7 +151,7 @@ def _trimesh() -> Any:
     try:
         import trimesh
     except ImportError as error:
-        raise ImportError("mesh files need trimesh: pip install trimesh") from error
+        raise ImportError(f"mesh files need trimesh: pip install trimesh ({error})") from error
     return trimesh
 
 

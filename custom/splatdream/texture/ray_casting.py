@@ -45,7 +45,7 @@ class RayCaster:
             from embreex.mesh_construction import TriangleMesh
             from embreex.rtcore_scene import EmbreeScene
         except ImportError as error:
-            raise ImportError("ray casting on the CPU needs embreex: pip install embreex") from error
+            raise ImportError(f"ray casting on the CPU needs embreex: pip install embreex ({error})") from error
         self._scene = EmbreeScene(robust=True)
         # The geometry belongs to the scene, but only as long as Python keeps it.
         self._geometry = TriangleMesh(self._scene, _array(mesh.vertices), mesh.faces.cpu().numpy().astype(np.int32))

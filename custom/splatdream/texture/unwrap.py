@@ -48,7 +48,7 @@ def unwrap(mesh: Mesh, texture_size: int, padding: int = 4) -> Unwrapping:
     try:
         import xatlas
     except ImportError as error:
-        raise ImportError("unwrapping needs xatlas: pip install xatlas") from error
+        raise ImportError(f"unwrapping needs xatlas: pip install xatlas ({error})") from error
     atlas = xatlas.Atlas()
     atlas.add_mesh(mesh.vertices.cpu().numpy().astype(np.float32), mesh.faces.cpu().numpy().astype(np.uint32))
     chart_options, pack_options = xatlas.ChartOptions(), xatlas.PackOptions()

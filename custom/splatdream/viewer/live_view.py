@@ -27,7 +27,7 @@ class LiveView:
         try:
             import viser
         except ImportError as error:
-            raise ImportError("the live view needs viser: pip install viser") from error
+            raise ImportError(f"the live view needs viser: pip install viser ({error})") from error
 
         self._server = viser.ViserServer(host=LOOPBACK, port=port, label=title, verbose=False)
         self._server.scene.set_up_direction("+z")

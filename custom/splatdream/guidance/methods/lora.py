@@ -174,7 +174,7 @@ def _inject(network: nn.Module, rank: int, generator: torch.Generator) -> dict[s
     try:
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError as error:
-        raise ImportError("VSD and ESD train low-rank weights through peft: pip install peft") from error
+        raise ImportError(f"VSD and ESD train low-rank weights through peft: pip install peft ({error})") from error
     _forget_earlier_run(network)
     config = LoraConfig(r=rank, lora_alpha=rank, target_modules=["to_q", "to_k", "to_v", "to_out.0"])
     # peft draws its first weights from the global generator.
