@@ -83,3 +83,8 @@ def test_all_are_refined_exported_and_resumed_bit_by_bit(tmp_path):
         assert len(cloud) == len(final[f"geometry.particles.{index}.means"])
     # The refinement after step 8 changed each cloud by itself.
     assert len({len(cloud) for cloud in clouds}) > 1 or any(len(cloud) != 200 for cloud in clouds)
+
+
+def test_a_strategy_that_shakes_at_every_step_is_refused():
+    with pytest.raises(ValueError, match="mcmc is for one cloud"):
+        make().refinement({"strategy": "mcmc"}, seed=0)

@@ -80,11 +80,23 @@ class GaussianParticles(Asset):
         """Of all particles together."""
         return {"gaussians": sum(particle.sizes()["gaussians"] for particle in self.particles)}
 
+    @property
+    def reads_absgrad(self) -> bool:
+        return self.shown.reads_absgrad
+
     def regularizers(self) -> Mapping[str, Regularizer]:
         return self.shown.regularizers()
 
     def refinement(self, settings: Mapping[str, Any], seed: int) -> Refinement:
-        """Of each particle by what its own steps left on the screen; a cap is for each."""
+        """Of each particle by what its own steps left on the screen; a cap is for each.
+
+        Raises:
+            ValueError: the strategy shakes at every step, and a particle is not trained at every step.
+        """
+        if settings.get("strategy") == "mcmc":
+            raise ValueError(
+                "system.densification.strategy mcmc is for one cloud; take gradient or absgrad for particles"
+            )
         return _ParticleRefinement([each.refinement(settings, seed) for each in self.particles], lambda: self._trained)
 
     def page_model(self) -> PageModel:
