@@ -62,6 +62,7 @@ ALIASES: dict[str, tuple[HubModel, ...]] = {
         HubModel("MVDream/MVDream", _MVDREAM, "sd-v1.5-4view.pt"),
         HubModel("KokeCacao/mvdream-hf", _MVDREAM),
     ),
+    "shap-e": (HubModel("openai/shap-e", "MIT"),),
 }
 """Short name -> copies of the same weights, the preferred one first."""
 
