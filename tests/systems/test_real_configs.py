@@ -44,6 +44,7 @@ EVALUATIONS = {
     "csd": (2 + 3) / 2,  # negative_weight is 1 in the first step and less in the second
     "dreamgaussian": 2,
     "gaussian-sds": 2,
+    "gaussiandreamer": 2,
     "gaussian-sds-12gb": 2,
     "mvdream-gaussian": 2,
     "nfsd": 3,
@@ -64,6 +65,7 @@ def models(tmp_path_factory):
         "splatdream-stable-diffusion-prior": tiny_models.make_tiny_stable_diffusion(folder / "sd"),
         "splatdream-mvdream-prior": tiny_models.make_tiny_mvdream(folder / "mvdream"),
         "clip": tiny_models.make_tiny_clip(folder / "clip"),
+        "shap-e": tiny_models.make_tiny_shap_e(folder / "shap-e"),
     }
 
 
@@ -79,6 +81,10 @@ def test_a_configuration_for_real_checkpoints_runs_with_a_tiny_one(name, models,
     command = ["--config", str(CONFIGS / f"{name}.yaml"), "--train", f"system.guidance.prior.model={model}", *SHORT]
     if "reward_type" in REAL[name]["system"]["guidance"]:
         command.append(f"system.guidance.reward.model={models['clip']}")
+    if REAL[name]["system"]["geometry"].get("initialization") == "shap-e":
+        command += [
+            f"system.geometry.shap_e.{key}" for key in (f"model={models['shap-e']}", "steps=2", "resolution=16")
+        ]
     assert main([*command, f"exp_root_dir={tmp_path}", "use_timestamp=false", "tag=trial"]) == 0
     trial = tmp_path / name / "trial"
     weights = torch.load(trial / "ckpts" / "last.ckpt", weights_only=True)["state_dict"]
