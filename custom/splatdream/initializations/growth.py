@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import torch
-from scipy.spatial import cKDTree
 
 from .surface import SurfacePoints
 
@@ -24,6 +23,8 @@ def grown(start: SurfacePoints, config: GrowthConfig, generator: torch.Generator
     Raises:
         ValueError: a number that is negative.
     """
+    from scipy.spatial import cKDTree
+
     if min(config.candidates, config.distance, config.color_shift) < 0:
         raise ValueError(f"the numbers of system.geometry.growth must not be negative, got {config}")
     low, high = start.points.amin(0), start.points.amax(0)
