@@ -10,7 +10,7 @@ from splatdream.gaussians.spherical_harmonics import sh0_to_rgb
 from splatdream.initializations.registry import Beginning, initial_cloud
 from splatdream.initializations.shap_e import points_on_object
 from splatdream.priors.shap_e import ShapEConfig, sample_shap_e
-from tiny_models import make_tiny_shap_e
+from tiny_shap_e import make_tiny_shap_e
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ pytest.importorskip("diffusers")
 pytest.importorskip("peft")
 
 import tiny_models
+from tiny_shap_e import make_tiny_shap_e
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 NETWORK_PRIORS = {"splatdream-stable-diffusion-prior", "splatdream-mvdream-prior"}
@@ -44,8 +45,8 @@ EVALUATIONS = {
     "csd": (2 + 3) / 2,  # negative_weight is 1 in the first step and less in the second
     "dreamgaussian": 2,
     "gaussian-sds": 2,
-    "gaussiandreamer": 2,
     "gaussian-sds-12gb": 2,
+    "gaussiandreamer": 2,
     "mvdream-gaussian": 2,
     "nfsd": 3,
     "quickstart-mvdream": 2,
@@ -65,7 +66,6 @@ def models(tmp_path_factory):
         "splatdream-stable-diffusion-prior": tiny_models.make_tiny_stable_diffusion(folder / "sd"),
         "splatdream-mvdream-prior": tiny_models.make_tiny_mvdream(folder / "mvdream"),
         "clip": tiny_models.make_tiny_clip(folder / "clip"),
-        "shap-e": tiny_models.make_tiny_shap_e(folder / "shap-e"),
     }
 
 
@@ -74,17 +74,21 @@ def test_every_method_of_the_issue_has_its_configuration():
     assert methods == {"sds", "csd", "nfsd", "ism", "sdi", "vsd", "x0_reconstruction", "asd", "sds_bridge", "cfd"}
 
 
+@pytest.fixture(scope="session")
+def starts(tmp_path_factory):
+    """What makes an initialization by a network tiny, by its name."""
+    folder = make_tiny_shap_e(tmp_path_factory.mktemp("tiny-starts") / "shap-e")
+    return {"shap-e": [f"system.geometry.shap_e.{key}" for key in (f"model={folder}", "steps=2", "resolution=16")]}
+
+
 @pytest.mark.parametrize("name", REAL)
-def test_a_configuration_for_real_checkpoints_runs_with_a_tiny_one(name, models, tmp_path, monkeypatch):
+def test_a_configuration_for_real_checkpoints_runs_with_a_tiny_one(name, models, starts, tmp_path, monkeypatch):
     monkeypatch.setenv("SPLATDREAM_CACHE", str(tmp_path / "cache"))
     model = models[REAL[name]["system"]["guidance"]["prior_type"]]
     command = ["--config", str(CONFIGS / f"{name}.yaml"), "--train", f"system.guidance.prior.model={model}", *SHORT]
     if "reward_type" in REAL[name]["system"]["guidance"]:
         command.append(f"system.guidance.reward.model={models['clip']}")
-    if REAL[name]["system"]["geometry"].get("initialization") == "shap-e":
-        command += [
-            f"system.geometry.shap_e.{key}" for key in (f"model={models['shap-e']}", "steps=2", "resolution=16")
-        ]
+    command += starts.get(REAL[name]["system"]["geometry"].get("initialization"), [])
     assert main([*command, f"exp_root_dir={tmp_path}", "use_timestamp=false", "tag=trial"]) == 0
     trial = tmp_path / name / "trial"
     weights = torch.load(trial / "ckpts" / "last.ckpt", weights_only=True)["state_dict"]
