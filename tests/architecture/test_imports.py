@@ -27,7 +27,11 @@ MAY_IMPORT = {
     "guidance": {"priors", "prompts", "cameras", "toybox"},
     # Of guidance, the ranges of options.
     "densification": {"gaussians", "cameras", "rendering", "guidance"},
-    "assets": {"cameras", "gaussians", "losses", "densification", "rendering", "meshing", "texture", "export"},
+    # Of the priors, Shap-E; of runner, where a run left its files.
+    "initializations": {"gaussians", "meshing", "texture", "toybox", "priors", "runner"},
+    # Of the priors, the options of Shap-E.
+    "assets": {"cameras", "gaussians", "losses", "densification", "rendering", "meshing", "texture", "export"}
+    | {"initializations", "priors"},
     "meshing": {"gaussians", "fields"},
     "texture": {"meshing", "cameras", "gaussians", "rendering"},
     "export": {"gaussians", "meshing", "texture"},

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from splatdream.gaussians.initialization import ball, from_points, neighbor_distances
+from splatdream.gaussians.rotations import quat_to_matrix
 from splatdream.gaussians.spherical_harmonics import sh0_to_rgb
 
 
@@ -60,9 +61,18 @@ def test_colors_of_points_are_kept():
     torch.testing.assert_close(sh0_to_rgb(cloud.sh0[:, 0]), colors)
 
 
+def test_disks_turn_their_third_axis_to_the_normal(generator):
+    directions = torch.cat([torch.randn(50, 3, generator=generator), torch.eye(3), -torch.eye(3)])
+    normals = torch.nn.functional.normalize(directions, dim=1)
+    cloud = from_points(torch.rand(56, 3, generator=generator), scale=0.1, normals=normals, flatness=0.25)
+    torch.testing.assert_close(quat_to_matrix(cloud.quats)[:, :, 2], normals, atol=1e-5, rtol=0)
+    torch.testing.assert_close(cloud.scales, torch.tensor([[0.1, 0.1, 0.025]]).repeat(56, 1))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"points": torch.eye(3), "flatness": 0.0}, "flatness"),
         ({"points": torch.zeros(0, 3)}, "0 points"),
         ({"points": torch.full((2, 3), math.nan)}, "not finite"),
         ({"points": torch.zeros(1, 3)}, "give the scale"),

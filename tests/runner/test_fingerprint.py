@@ -77,6 +77,16 @@ def test_files_count_by_content_and_not_by_place(tmp_path):
     assert tiny(setting("system.geometry.initialization", str(second))) != by_path[0]
 
 
+def test_an_earlier_run_counts_by_what_it_exported_and_not_by_its_place(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name / "save" / "it600-export").mkdir(parents=True)
+        (tmp_path / name / "save" / "it600-export" / "cloud.ply").write_text("a cloud")
+    by_folder = [tiny(setting("system.geometry.initialization", str(tmp_path / name))) for name in ("a", "b")]
+    assert by_folder[0] == by_folder[1]
+    (tmp_path / "b" / "save" / "it600-export" / "cloud.ply").write_text("another cloud")
+    assert tiny(setting("system.geometry.initialization", str(tmp_path / "b"))) != by_folder[0]
+
+
 def test_a_checkpoint_counts_by_the_run_that_made_it_until_it_is_replaced(tmp_path):
     def start_from(run: str, made_by: str | None, content: str) -> str:
         checkpoint = tmp_path / run / "ckpts" / "last.ckpt"

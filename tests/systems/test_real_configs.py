@@ -16,6 +16,7 @@ pytest.importorskip("diffusers")
 pytest.importorskip("peft")
 
 import tiny_models
+from tiny_shap_e import make_tiny_shap_e
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 NETWORK_PRIORS = {f"splatdream-{kind}-prior" for kind in ("stable-diffusion", "mvdream", "sd3", "flux")}
@@ -47,6 +48,7 @@ EVALUATIONS = {
     "flux-gaussian": 1 + 2,
     "gaussian-sds": 2,
     "gaussian-sds-12gb": 2,
+    "gaussiandreamer": 2,
     "mvdream-gaussian": 2,
     "nfsd": 3,
     "quickstart-mvdream": 2,
@@ -78,13 +80,21 @@ def test_every_method_has_a_configuration():
     assert methods == {"sds", "csd", "nfsd", "ism", "sdi", "vsd"} | others
 
 
+@pytest.fixture(scope="session")
+def starts(tmp_path_factory):
+    """What makes an initialization by a network tiny, by its name."""
+    folder = make_tiny_shap_e(tmp_path_factory.mktemp("tiny-starts") / "shap-e")
+    return {"shap-e": [f"system.geometry.shap_e.{key}" for key in (f"model={folder}", "steps=2", "resolution=16")]}
+
+
 @pytest.mark.parametrize("name", REAL)
-def test_a_configuration_for_real_checkpoints_runs_with_a_tiny_one(name, models, tmp_path, monkeypatch):
+def test_a_configuration_for_real_checkpoints_runs_with_a_tiny_one(name, models, starts, tmp_path, monkeypatch):
     monkeypatch.setenv("SPLATDREAM_CACHE", str(tmp_path / "cache"))
     model = models[REAL[name]["system"]["guidance"]["prior_type"]]
     command = ["--config", str(CONFIGS / f"{name}.yaml"), "--train", f"system.guidance.prior.model={model}", *SHORT]
     if "reward_type" in REAL[name]["system"]["guidance"]:
         command.append(f"system.guidance.reward.model={models['clip']}")
+    command += starts.get(REAL[name]["system"]["geometry"].get("initialization"), [])
     assert main([*command, f"exp_root_dir={tmp_path}", "use_timestamp=false", "tag=trial"]) == 0
     trial = tmp_path / name / "trial"
     weights = torch.load(trial / "ckpts" / "last.ckpt", weights_only=True)["state_dict"]

@@ -17,12 +17,14 @@ from ..export.viewer_page import gaussian_model
 from ..gaussians.cloud import GaussianCloud
 from ..gaussians.composition import with_sh_degree
 from ..gaussians.initialization import from_points
-from ..gaussians.initializations import Beginning, initial_cloud
 from ..gaussians.rotations import quat_to_matrix
 from ..gaussians.smoothing_filter import filter_scale, filtered
 from ..gaussians.spherical_harmonics import sh0_to_rgb
-from ..host import BaseGeometry, C, parse_structured, register
+from ..host import BaseGeometry, C, config_to_primitive, parse_structured, register
+from ..initializations.growth import GrowthConfig
+from ..initializations.registry import Beginning, initial_cloud
 from ..losses.regularizers import REGULARIZERS
+from ..priors.shap_e import ShapEConfig
 from .base import Asset, Refinement, Regularizer
 
 RAW_NAMES = tuple(field.name for field in fields(GaussianCloud))
@@ -39,24 +41,39 @@ class GaussianGeometry(Asset):
     @dataclass
     class Config(BaseGeometry.Config):
         initialization: str = "ball"
-        """"ball", or the path of a PLY: one that holds Gaussians, or points (x y z, perhaps red green blue); see
-        gaussians/initializations.py."""
+        """A name ("ball", "shap-e", "toybox"), the path of a file (.ply, .splat, .glb, .obj, .npz, ...) or the folder
+        of an earlier run; see docs/initializations.md."""
+        initialization_frame: str = ""
+        """Axes and scale of what is read, by the name of its program or convention, e.g. "trellis"; empty: as the kind
+        of file says."""
+        initialization_size: float | None = None
+        """Longest side of the box about what is read, world units; none: as the frame says."""
         prompt: str = ""
         """For initializations that read it; write ${system.prompt_processor.prompt}."""
         num_points: int = 1000
-        """Gaussians in the initial ball."""
+        """Gaussians in the initial ball, or points on a surface. Clouds and points in files bring their number."""
         initial_radius: float = 0.5
         """Of the ball, world units."""
         initial_opacity: float = 0.1
-        """In (0, 1). A PLY of Gaussians has its own."""
+        """In (0, 1). Gaussians that are read have their own."""
         initial_scale: float | None = None
         """Standard deviation, world units; none takes it from the distances to the nearest neighbors."""
         initial_color: list[float] = field(default_factory=lambda: [0.5, 0.5, 0.5])
         """Red, green and blue in [0, 1], where the points bring no color."""
+        keeps_colors: bool = True
+        """false: points that are read get initial_color even where they bring their own."""
+        initial_flatness: float = 1.0
+        """Thickness of a Gaussian along the normal of its surface over its width, in (0, 1], where normals are known;
+        1 is round."""
         initial_color_std: float = 0.0
         """Standard deviation of the color from point to point of the ball."""
+        growth: dict[str, Any] = field(default_factory=dict)
+        """More points about those that are read (GaussianDreamer): candidates, distance, color_shift; see
+        GrowthConfig."""
+        shap_e: dict[str, Any] = field(default_factory=dict)
+        """Of the initialization "shap-e": model, steps, guidance_scale, ...; see ShapEConfig."""
         seed: int = 0
-        """Of the initial ball; write ${seed} to follow the run's."""
+        """Of what the initialization draws; write ${seed} to follow the run's."""
         sh_degree: int = 0
         """Highest degree of the view-dependent color, 0 to 3. 0 is the same color from everywhere."""
         smoothing: float = 0.2
@@ -183,9 +200,15 @@ class GaussianGeometry(Asset):
             radius=cfg.initial_radius,
             opacity=cfg.initial_opacity,
             scale=cfg.initial_scale,
+            flatness=cfg.initial_flatness,
             color=tuple(cfg.initial_color),
+            keeps_colors=cfg.keeps_colors,
             color_std=cfg.initial_color_std,
             sh_degree=cfg.sh_degree,
+            frame=cfg.initialization_frame,
+            size=cfg.initialization_size,
+            growth=_options(GrowthConfig, cfg.growth),
+            shap_e=_options(ShapEConfig, cfg.shap_e),
         )
 
     def _cloud_from(self, other: object) -> GaussianCloud:
@@ -216,6 +239,11 @@ class GaussianGeometry(Asset):
                 setattr(self, name, nn.Parameter(own.new_empty(tensor.shape), requires_grad=own.requires_grad))
         super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing, unexpected, errors)
         self._is_filtered = bool(self.filter_scale > 0)
+
+
+def _options(config_class: type, settings: Mapping[str, Any]) -> Any:
+    """An instance of the dataclass `config_class` with these values, checked."""
+    return config_class(**config_to_primitive(parse_structured(config_class, settings)))
 
 
 class _ParameterView(MutableMapping):

@@ -18,6 +18,7 @@ examples:
   splatdream evaluate cloud.ply --prompt "an orange cat" --output verdict
   splatdream compare --config configs/janus-demo.yaml --vary system.guidance.prior.condition=view_blind,view_words
   splatdream compose "toybox:a red cube" "toybox:a blue sphere@0.9,0,0" --output scene.ply --picture scene.png
+  splatdream initialize asset.ply --frame trellis --picture understood.png
   splatdream playground --prompt "a blue robot" --methods sds csd ism --output playground.png
   splatdream lab run configs/experiments/janus.yaml --output outputs/janus --workers 2
   splatdream doctor
@@ -35,6 +36,7 @@ _VERBS = {
     "doctor": "what is installed, what will be used, what is missing",
     "view": "turn Gaussians or a mesh round in the browser",
     "generate": "a sentence to Gaussians to a textured mesh, in one command",
+    "initialize": "see how a file, a run or a 3D generator is understood as a start",
     "compose": "merge clouds by concatenation, each moved where it should stand",
     "evaluate": "judge one asset: one face, several, or none; and how it looks",
     "lab": "experiments: variants on prompts and seeds, measured and reported",

@@ -16,7 +16,7 @@ from ..texture.finishing import find_seams, measure_seams
 from ..texture.mesh_rendering import paint, rasterize
 from ..texture.ray_casting import RayCaster
 from ..texture.textured_mesh import TexturedMesh
-from ..toybox.mesh import scene_mesh
+from ..toybox.mesh import is_hidden, scene_mesh
 from ..toybox.objects import build_scene
 from ..toybox.ray_tracer import composite, trace
 from ..toybox.scene import Scene
@@ -89,9 +89,7 @@ def sample_outside(scene: Scene, num_points: int, generator: torch.Generator) ->
     mesh = Mesh(torch.from_numpy(pieces.vertices).float(), torch.from_numpy(pieces.faces).long())
     samples = sample_surface(mesh, num_points, generator)
     owners = torch.from_numpy(pieces.face_primitives).long()[samples.face_ids]
-    inside = scene.contains_each(samples.points)
-    inside[torch.arange(len(owners)), owners] = False
-    return samples[~inside.any(dim=1)]
+    return samples[~is_hidden(scene, samples.points, owners)]
 
 
 @torch.no_grad()

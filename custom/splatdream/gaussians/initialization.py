@@ -1,4 +1,4 @@
-"""The first cloud: a ball of Gaussians, or one Gaussian at each given point.
+"""The first cloud: a ball of Gaussians, or one Gaussian at each given point, round or lying on a surface.
 
 N Gaussians, K = (sh_degree + 1)^2 spherical-harmonics coefficients a channel.
 """
@@ -59,8 +59,10 @@ def from_points(
     opacity: float = 0.1,
     scale: float | None = None,
     sh_degree: int = 0,
+    normals: Float[Tensor, "N 3"] | None = None,
+    flatness: float = 1.0,
 ) -> GaussianCloud:
-    """One round Gaussian at each point.
+    """One Gaussian at each point, round, or a disk across the normal.
 
     Args:
         points: world units.
@@ -68,33 +70,58 @@ def from_points(
         opacity: of every Gaussian, in (0, 1).
         scale: standard deviation, world units; None takes the root mean square distance to the three nearest
             neighbors, as 3DGS does.
+        normals: of the surface that the points lie on, unit length; the third axis of a Gaussian turns there.
+        flatness: standard deviation along the normal over that across it, in (0, 1]; 1 is round. Without normals
+            Gaussians are round.
 
     Raises:
         ValueError: no points, points that are not finite, an opacity outside (0, 1), a scale that is not positive,
-            a degree outside 0..3, or a single point without a scale.
+            a flatness outside (0, 1], a degree outside 0..3, or a single point without a scale.
     """
     num_points = len(points)
     if num_points == 0:
         raise ValueError("a cloud cannot start from 0 points")
     if not torch.isfinite(points).all():
         raise ValueError("a cloud cannot start from points that are not finite; remove the NaN and infinite ones")
-    if not 0 < opacity < 1:
-        raise ValueError(f"the initial opacity must lie between 0 and 1, both excluded, got {opacity}")
+    _check_looks(opacity, scale, flatness)
     num_higher = num_coefficients(sh_degree) - 1
-    if scale is not None and not scale > 0:
-        raise ValueError(f"the initial scale must be above 0, got {scale}")
     scales = neighbor_distances(points) if scale is None else torch.full_like(points[:, 0], scale)
     colors = torch.full_like(points, 0.5) if colors is None else colors.to(points)
-    quats = torch.zeros_like(points[:, :1]).repeat(1, 4)
-    quats[:, 0] = 1
+    log_scales = scales.log()[:, None].repeat(1, 3)
+    if normals is not None:
+        log_scales[:, 2] += math.log(flatness)
     return GaussianCloud(
         means=points.clone(),
-        log_scales=scales.log()[:, None].repeat(1, 3),
-        quats=quats,
+        log_scales=log_scales,
+        quats=_unturned(points) if normals is None else _turned_to(normals),
         opacity_logits=torch.full_like(points[:, 0], math.log(opacity / (1 - opacity))),
         sh0=rgb_to_sh0(colors)[:, None, :],
         shN=torch.zeros(num_points, num_higher, 3, dtype=points.dtype, device=points.device),
     )
+
+
+def _check_looks(opacity: float, scale: float | None, flatness: float) -> None:
+    if not 0 < opacity < 1:
+        raise ValueError(f"the initial opacity must lie between 0 and 1, both excluded, got {opacity}")
+    if scale is not None and not scale > 0:
+        raise ValueError(f"the initial scale must be above 0, got {scale}")
+    if not 0 < flatness <= 1:
+        raise ValueError(f"the initial flatness must lie above 0 and be at most 1, which is round, got {flatness}")
+
+
+def _unturned(points: Float[Tensor, "N 3"]) -> Float[Tensor, "N 4"]:
+    quats = torch.zeros_like(points[:, :1]).repeat(1, 4)
+    quats[:, 0] = 1
+    return quats
+
+
+def _turned_to(normals: Float[Tensor, "N 3"]) -> Float[Tensor, "N 4"]:
+    """The shortest turns from the z axis to the normals, unit length."""
+    x, y, z = normals.unbind(-1)
+    quats = torch.stack([1 + z, -y, x, torch.zeros_like(x)], dim=-1)
+    # Straight down, every half turn about a horizontal axis is as short; the sum above has lost its digits there.
+    quats[z < -1 + 1e-6] = quats.new_tensor([0.0, 1.0, 0.0, 0.0])
+    return torch.nn.functional.normalize(quats, dim=-1)
 
 
 def neighbor_distances(points: Float[Tensor, "N 3"]) -> Float[Tensor, "N"]:

@@ -19,6 +19,8 @@ class SurfaceSamples:
     """Unit length, outward."""
     face_ids: Int[Tensor, "N"] | None = None
     """The face of each point, where they come from a mesh."""
+    weights: Float[Tensor, "N 3"] | None = None
+    """Of the three corners of that face: barycentric coordinates."""
 
     def __getitem__(self, chosen: Bool[Tensor, "N"]) -> "SurfaceSamples":
         return SurfaceSamples(self.points[chosen], self.normals[chosen])
@@ -50,7 +52,7 @@ def sample_surface(mesh: Mesh, num_points: int, generator: torch.Generator) -> S
     root = u.sqrt()
     # Uniform in the triangle (Osada et al. 2002, eq. 1).
     weights = torch.stack([1 - root, root * (1 - v), root * v], dim=1)
-    return SurfaceSamples((mesh.corners[faces] * weights[..., None]).sum(1), mesh.face_normals[faces], faces)
+    return SurfaceSamples((mesh.corners[faces] * weights[..., None]).sum(1), mesh.face_normals[faces], faces, weights)
 
 
 def surface_distance(mesh: SurfaceSamples, reference: SurfaceSamples, tolerance: float) -> SurfaceDistance:

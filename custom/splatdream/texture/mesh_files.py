@@ -7,6 +7,7 @@ World (x, y, z) is file (y, z, x), a rotation. V vertices, F faces, W vertices t
 import json
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +94,29 @@ def write_obj(path: str | Path, textured: TexturedMesh) -> tuple[Path, Path, Pat
     return obj, mtl, png
 
 
+@dataclass(frozen=True)
+class PaintedMesh:
+    """The triangles of a file with whatever paint it has."""
+
+    mesh: Mesh
+    textured: TexturedMesh | None = None
+    """The same mesh with its texture; None where the file has none."""
+    corner_colors: Float[Tensor, "F 3 3"] | None = None
+    """RGB in [0, 1] of the three corners of each face; None where the file has a texture, or no color."""
+
+
 def read_mesh(path: str | Path) -> tuple[Mesh, TexturedMesh | None]:
-    """The triangles of a file, y up, welded where vertices coincide; and with its texture if it has one.
+    """`read_painted_mesh` without colors of vertices.
+
+    Raises:
+        ImportError, FileNotFoundError, ValueError: as `read_painted_mesh`.
+    """
+    painted = read_painted_mesh(path)
+    return painted.mesh, painted.textured
+
+
+def read_painted_mesh(path: str | Path) -> PaintedMesh:
+    """The triangles of a file, y up, welded where vertices coincide; with its texture, or the colors of its vertices.
 
     Faces without area are left out.
 
@@ -127,10 +149,11 @@ def read_mesh(path: str | Path) -> tuple[Mesh, TexturedMesh | None]:
     welded = without_faces(mesh, is_removed)
     check_mesh(welded, str(path))
     if uvs is None or image is None:
-        return welded, None
+        colors = _vertex_colors(loaded)
+        return PaintedMesh(welded, None, None if colors is None else colors[split.faces[~is_removed]])
     layout = UvLayout(torch.from_numpy(uvs).float(), split.faces[~is_removed])
     texture = torch.from_numpy(np.asarray(image.convert("RGB")).copy()).float() / 255
-    return welded, TexturedMesh(welded, layout, texture, _material(path, loaded.visual.material))
+    return PaintedMesh(welded, TexturedMesh(welded, layout, texture, _material(path, loaded.visual.material)))
 
 
 def _check_size(path: Path) -> None:
@@ -230,6 +253,16 @@ def _uvs_and_image(loaded: Any) -> tuple[Float[np.ndarray, "W 2"] | None, Image.
     if uvs is None or len(uvs) != len(loaded.vertices) or not np.isfinite(uvs).all():
         return None, None
     return np.asarray(uvs, np.float32), image
+
+
+def _vertex_colors(loaded: Any) -> Float[Tensor, "W 3"] | None:
+    """Of the vertices, of their faces, or of a material without a texture; None where nothing is said."""
+    material = getattr(loaded.visual, "material", None)
+    if material is not None:
+        return torch.tensor(material.main_color[:3] / 255).float().expand(len(loaded.vertices), 3)
+    if not loaded.visual.defined:
+        return None
+    return torch.from_numpy(loaded.visual.vertex_colors[:, :3] / 255).float()
 
 
 def _material(path: Path, material: Any) -> Material:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from .primitives import KINDS
 from .scene import Scene
@@ -45,6 +45,15 @@ def scene_mesh(scene: Scene, resolution: int = 32) -> SceneMesh:
         vertex_colors=scene.colors_at(owners, local).double().numpy(),
         face_primitives=np.concatenate([np.full(len(faces), i) for i, (_, faces) in enumerate(pieces)]),
     )
+
+
+def is_hidden(
+    scene: Scene, points: Float[torch.Tensor, "N 3"], primitives: Int[torch.Tensor, "N"]
+) -> Bool[torch.Tensor, "N"]:
+    """True for a point on the surface of its primitive that lies inside another one, where nobody sees it."""
+    inside = scene.contains_each(points)
+    inside[torch.arange(len(points)), primitives] = False
+    return inside.any(dim=1)
 
 
 def _unit_mesh(kind: str, taper: float, resolution: int) -> tuple[Float[np.ndarray, "V 3"], Int[np.ndarray, "F 3"]]:
