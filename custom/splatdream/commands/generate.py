@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ..storage.atomic_file import atomic_path, write_text
+from .arguments import LARGEST_SEED, whole
 
 if TYPE_CHECKING:
     from ..runner.execution import Executor
@@ -22,7 +23,7 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
     parser.add_argument("--folder", default="outputs/generate", help="results go there (default: outputs/generate)")
     parser.add_argument("--config", metavar="YAML", help="of the first stage (default: the quickstart)")
     parser.add_argument("--texture-config", metavar="YAML", help="of the second stage (default: toybox-texture)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=whole(0, LARGEST_SEED), default=0)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -14,9 +14,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ...cameras.random_streams import generator_for
+from ...options.option_range import OptionRange
 from ...priors.base import Condition, DiffusionPrior, Views
 from ...priors.gradient_range import amplified, train_through_half_precision
-from ..option_range import OptionRange
 from ..step import GuidedStep
 from .learner import Learner
 from .particles import ParticleScore
