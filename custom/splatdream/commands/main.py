@@ -64,10 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.verbose:
             traceback.print_exc()
         else:
-            print(
-                f"error: {' '.join(str(error).split()) or 'there is not enough memory'} (--verbose shows where)",
-                file=sys.stderr,
-            )
+            sentence = " ".join(str(error).split()) or "there is not enough memory"
+            print(f"error: {sentence} (--verbose shows where)", file=sys.stderr)
         return 1
 
 

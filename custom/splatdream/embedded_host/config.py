@@ -174,7 +174,11 @@ def load_config(
         FileNotFoundError: no such file.
         ValueError: something in the file or the overrides cannot be read; the message says what.
     """
-    return parse_structured(ExperimentConfig, read_config(path, cli_args, reads_environment, **overrides))
+    values = read_config(path, cli_args, reads_environment, **overrides)
+    try:
+        return parse_structured(ExperimentConfig, values)
+    except ValueError as error:
+        raise ValueError(f"{error} ('{path}' and its overrides)") from error
 
 
 def read_config(

@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from .config import ExperimentConfig, config_to_primitive, parse_structured, read_config
+from .config import config_to_primitive, load_config, parse_structured
 from .nearest import suggestion
 from .registry import find
 
@@ -16,16 +16,15 @@ from .registry import find
 def checked_config(
     path: str | Path, cli_args: Sequence[str] = (), reads_environment: bool = False, **overrides: Any
 ) -> DictConfig:
-    """An `ExperimentConfig`, see `load_config`, after which every part that it names has read its keys.
+    """`load_config`, after which every part that it names has read its keys.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: something cannot be read, a key is one that nothing reads, or a value is beyond its range; the
             message names key, value, bound and file.
     """
-    values = read_config(path, cli_args, reads_environment, **overrides)
+    config = load_config(path, cli_args, reads_environment, **overrides)
     try:
-        config = parse_structured(ExperimentConfig, values)
         trainer_options(config.trainer)
         _check_callback(config.checkpoint)
         for key, number in _numbers(config_to_primitive(config)):
