@@ -50,7 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for part in args.parts or _PARTS:
         usual, attempt = _PARTS[part]
         with tempfile.TemporaryDirectory() as folder:
-            tallies += attempt(Path(folder) / part, args.count or usual, args)
+            for tally in attempt(Path(folder) / part, args.count or usual, args):
+                print(tally.row(), file=sys.stderr, flush=True)
+                tallies.append(tally)
     print(table(tallies))
     return int(any(tally.findings for tally in tallies))
 
