@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from splatdream.commands.generate import folder_name
 from splatdream.commands.main import main
 
 
@@ -35,3 +36,12 @@ def test_cuda_that_is_asked_for_and_absent_is_one_line(capsys):
     with pytest.raises(SystemExit):
         main(["toybox", "score", "toybox-sd", "--device", "cuda"])
     assert "torch finds no CUDA device; leave it out for cpu" in capsys.readouterr().err
+
+
+def test_a_long_prompt_names_a_folder_that_file_systems_take_and_no_other_prompt_does(tmp_path):
+    assert folder_name("an orange cat") == "an_orange_cat"
+    for letter in ("x", "猫"):
+        names = {folder_name(letter * 5000), folder_name(letter * 5001)}
+        assert len(names) == 2
+        for name in names:
+            (tmp_path / name).mkdir()

@@ -270,10 +270,15 @@ def _check_types_of(packages: Sequence[str]) -> None:
 def _sentence(error: Exception) -> str | None:
     """One line for what the user can mend; None for what looks like a bug and deserves its traceback."""
     text = " ".join(str(error.args[0] if isinstance(error, KeyError) and error.args else error).split())
-    if isinstance(error, MemoryError) or "allocate memory" in text or "out of memory" in text:
+    if _is_out_of_memory(error, text):
         return f"there is not enough memory: {text or 'no more is given'}; make images, batches or clouds smaller"
     if isinstance(error, RuntimeError) and "loading state_dict" in text:
         return f"the checkpoint does not fit this configuration: {text}"
     if isinstance(error, ValueError | TypeError | KeyError | OSError | ImportError) and text:
         return f"{text} (--verbose shows where)"
     return None
+
+
+def _is_out_of_memory(error: Exception, text: str) -> bool:
+    """torch says it in words only."""
+    return isinstance(error, MemoryError) or "allocate memory" in text or "out of memory" in text

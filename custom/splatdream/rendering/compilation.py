@@ -76,6 +76,14 @@ def forget_stale_kernels(cache_folder: Path) -> None:
                 index.unlink(missing_ok=True)
 
 
+def forget_damaged_kernels(cache_folder: Path) -> None:
+    """Removes what is compiled when any of it is not what was written."""
+    mark = completion_mark(cache_folder)
+    if mark.exists() and not are_sound(mark, cache_folder, _STEMS):
+        mark.unlink()  # first: another process that starts now must not remove what this one compiles
+        remove_compiled(cache_folder, _STEMS)
+
+
 def completion_mark(cache_folder: Path) -> Path:
     """The file that is there when all kernels have been compiled for this processor; others may share the folder."""
     return cache_folder / f"splatdream-kernels-{hashlib.sha256(numba_lanes.target().encode()).hexdigest()[:12]}"
@@ -110,10 +118,7 @@ def prepare_kernels() -> None:
     forget_stale_kernels(cache_folder)
     if are_compiled(cache_folder):
         return
-    mark = completion_mark(cache_folder)
-    if mark.exists() and not are_sound(mark, cache_folder, _STEMS):
-        mark.unlink()  # first: another process that starts now must not remove what this one compiles
-        remove_compiled(cache_folder, _STEMS)
+    forget_damaged_kernels(cache_folder)
     print(f"compiling the CPU rasterizer, once, about {COMPILE_SECONDS} s", file=sys.stderr, flush=True)
     root = str(Path(__file__).parents[2])
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -125,7 +130,7 @@ def prepare_kernels() -> None:
         processes.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
     messages = [process.communicate()[1] for process in processes]
     if not any(process.returncode for process in processes):
-        write_digests(mark, cache_folder, _STEMS)
+        write_digests(completion_mark(cache_folder), cache_folder, _STEMS)
     for process, message in zip(processes, messages, strict=True):
         if process.returncode != 0:
             reason = (message.strip().splitlines() or ["no message"])[-1]
