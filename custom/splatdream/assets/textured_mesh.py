@@ -46,7 +46,7 @@ class TexturedMeshGeometry(Asset):
         """Density of the surface; none chooses the one whose silhouettes match the Gaussians'."""
         smoothing_iterations: Annotated[int, OptionRange(0)] = 5
         """Pairs of Taubin steps."""
-        target_faces: Annotated[int, OptionRange(4)] = 20_000
+        target_faces: Annotated[int, OptionRange(0)] = 20_000
         """Faces after decimation."""
         texture_size: Annotated[int, OptionRange(8, 16384)] = 1024
         """Pixels along a side of the texture; a mesh file with a texture keeps its own."""
