@@ -14,6 +14,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Which rooms each room may import. `host` is the seam, not a room: every registering file may import it.
 MAY_IMPORT = {
     "storage": set(),
+    "options": set(),
     "embedded_host": {"storage"},
     "cameras": set(),
     "prompts": {"cameras"},
@@ -25,8 +26,7 @@ MAY_IMPORT = {
     "rendering": {"cameras", "gaussians", "fields"},
     "priors": {"prompts", "cameras", "toybox"},
     "guidance": {"priors", "prompts", "cameras", "toybox"},
-    # Of guidance, the ranges of options.
-    "densification": {"gaussians", "cameras", "rendering", "guidance"},
+    "densification": {"gaussians", "cameras", "rendering"},
     # Of the priors, Shap-E; of runner, where a run left its files.
     "initializations": {"gaussians", "meshing", "texture", "toybox", "priors", "runner"},
     # Of the priors, the options of Shap-E.
@@ -38,9 +38,9 @@ MAY_IMPORT = {
     "evaluation": {"rendering", "priors", "prompts", "toybox", "cameras", "gaussians", "meshing", "texture"},
     "viewer": {"assets", "export"},
 }
-# Who needs files whole or a look at the memory may ask for it.
+# Who needs files whole or a look at the memory may ask for it; whoever has options says what they may be.
 for _allowed in MAY_IMPORT.values():
-    _allowed.add("storage")
+    _allowed |= {"storage", "options"}
 ROOMS = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
 # The rooms where everything meets.
 MAY_IMPORT["systems"] = ROOMS - {"systems", "laboratory", "embedded_host", "commands", "startup", "runner", "gpu_suite"}

@@ -56,7 +56,7 @@ def test_what_is_shown_is_the_first_whatever_is_trained():
 
 
 def test_no_particle_at_all_is_refused():
-    with pytest.raises(ValueError, match="num_particles is 0; it must be at least 1"):
+    with pytest.raises(ValueError, match="num_particles is 0, but must be at least 1"):
         make(num_particles=0)
 
 

@@ -161,7 +161,7 @@ def test_a_cloud_that_would_vanish_is_an_error(generator):
     with torch.no_grad():
         params["opacity_logits"].fill_(-20)
     subject = controller()
-    with pytest.raises(RuntimeError, match="all 3 Gaussians are to be pruned at step 2"):
+    with pytest.raises(ValueError, match="all 3 Gaussians are to be pruned at step 2"):
         subject.refine(2, params, optimizer, DensificationState(), generator, never)
     assert len(params["means"]) == 3
 

@@ -116,7 +116,7 @@ def test_refining_a_real_cloud_hardly_changes_its_picture():
 
 
 def test_a_cloud_without_an_opaque_gaussian_is_an_error():
-    with pytest.raises(RuntimeError, match="all 2 Gaussians are transparent at step 2"):
+    with pytest.raises(ValueError, match="all 2 Gaussians are transparent at step 2"):
         refined([0.001, 0.002])
 
 

@@ -1,6 +1,7 @@
 """The choice between strategies, their options, and whole runs under them."""
 
 import dataclasses
+import itertools
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,8 +10,10 @@ import torch
 from splatdream.assets.gaussians import GaussianGeometry
 from splatdream.cameras.batch import orbit_cameras
 from splatdream.densification.strategies import STRATEGIES, strategy_of
+from splatdream.gaussians.initialization import ball
 from splatdream.rendering.render import render
 from splatdream.startup.launching import main
+from torch import nn
 
 ROOT = Path(__file__).parents[2]
 
@@ -141,3 +144,17 @@ def test_a_resumed_run_relocates_like_the_uninterrupted_one(tmp_path):
     states = (checkpoint["optimizer_states"][0]["state"].values() for checkpoint in (whole, resumed))
     for a, b in zip(*states, strict=True):
         assert torch.equal(a["exp_avg"], b["exp_avg"]) and torch.equal(a["exp_avg_sq"], b["exp_avg_sq"])
+
+
+@pytest.mark.parametrize(("before", "after"), list(itertools.permutations(STRATEGIES, 2)))
+def test_a_strategy_does_not_continue_with_what_another_one_summed_up(before, after):
+    def refinement_of(strategy):
+        cloud = ball(5, 0.5, torch.Generator().manual_seed(0))
+        params = {name: nn.Parameter(tensor) for name, tensor in cloud.tensors().items()}
+        declared = STRATEGIES[strategy]
+        return declared.refinement(declared.config_class(strategy=strategy), 0, params)
+
+    state = refinement_of(before).state_dict()
+    refinement_of(before).load_state_dict(state)
+    with pytest.raises(ValueError, match=rf"strategy={before}, and {after} is asked for: resume with {before}"):
+        refinement_of(after).load_state_dict(state)

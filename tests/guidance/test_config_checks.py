@@ -3,8 +3,8 @@
 import pytest
 from splatdream.guidance.guidance import Guidance
 from splatdream.guidance.methods.registry import METHODS
-from splatdream.guidance.option_range import schedule_steps, schedule_values
 from splatdream.host import C
+from splatdream.options.option_range import schedule_steps, schedule_values
 
 # No prior is built for a refused configuration, so that its name need not exist.
 PRIOR = {"prior_type": "no-such-prior"}

@@ -93,9 +93,9 @@ def test_strength_follows_its_schedule_and_must_be_a_fraction():
     scheduled = guidance(strength=[0, 0.8, 0.4, 100])
     scheduled.update_step(0, 50)
     assert scheduled._strength == pytest.approx(0.6)
-    with pytest.raises(ValueError, match=r"guidance\.strength is 1\.5, but must be 0\.001 to 1; the default is 0\.8"):
+    with pytest.raises(ValueError, match=r"strength is 1\.5, but must be 0\.001 to 1; the default is 0\.8"):
         guidance(strength=1.5)
-    with pytest.raises(ValueError, match=r"guidance\.strength is \[0, 0\.8, 0, 100\]"):
+    with pytest.raises(ValueError, match=r"strength is \[0, 0\.8, 0, 100\]"):
         guidance(strength=[0, 0.8, 0, 100])
-    with pytest.raises(ValueError, match=r"guidance\.num_steps is 0, but must be at least 1"):
+    with pytest.raises(ValueError, match=r"num_steps is 0, but must be at least 1"):
         guidance(num_steps=0)

@@ -5,7 +5,7 @@ from typing import Annotated
 import torch
 from splatdream.guidance.methods.declaration import GuidanceMethod
 from splatdream.guidance.methods.learner import Learner
-from splatdream.guidance.option_range import OptionRange
+from splatdream.options.option_range import OptionRange
 from torch import nn
 
 

@@ -153,12 +153,12 @@ def test_bad_multi_view_requests_are_refused_with_the_remedy():
     ("config", "message"),
     [
         ({"condition": "sideways"}, "view_blind, view_words, camera, multi_view"),
-        ({"size": 0}, "size 0 must be at least 1"),
-        ({"num_images": 0}, "num_images 0"),
+        ({"size": 0}, "size is 0, but must be 1 to 2048"),
+        ({"num_images": 0}, "num_images is 0, but must be at least 1"),
         ({"num_unconditional_images": 100}, "num_images 100 must be at least the number of captions, 176"),
         ({"overhead_share": 1.0}, "overhead_share"),
         ({"elevation_range_deg": [0, 80]}, "elevation_range_deg"),
-        ({"condition": "multi_view", "views_per_group": 0}, "views_per_group 0 must be at least 1"),
+        ({"condition": "multi_view", "views_per_group": 0}, "views_per_group is 0, but must be at least 1"),
     ],
 )
 def test_the_registered_prior_refuses_what_it_could_not_use_when_it_is_built(config, message):

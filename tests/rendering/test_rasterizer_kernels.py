@@ -1,6 +1,7 @@
 """Parts of the CPU rasterizer that the whole does not show: lanes, sets of blocks, sorting, threads, compilation."""
 
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from splatdream.rendering import (
     numba_vectors,
     threads,
 )
+from splatdream.rendering.compiled_files import write_digests
 
 
 @njit
@@ -186,9 +188,9 @@ def test_kernels_older_than_a_source_are_forgotten(tmp_path):
 def test_kernels_of_another_processor_do_not_count_as_compiled(tmp_path, monkeypatch):
     for kernel in compilation._KERNELS:
         source = Path(kernel.py_func.__code__.co_filename).stem
-        (tmp_path / f"{source}.{kernel.py_func.__qualname__}-1.py311.nbi").touch()
+        (tmp_path / f"{source}.{kernel.py_func.__qualname__}-1.py311.nbi").write_bytes(2 * pickle.dumps("index"))
     assert not compilation.are_compiled(tmp_path)
-    compilation.completion_mark(tmp_path).touch()
+    write_digests(compilation.completion_mark(tmp_path), tmp_path, compilation._STEMS)
     assert compilation.are_compiled(tmp_path)
     monkeypatch.setattr(numba_lanes.config, "CPU_FEATURES", "+sse2")
     assert not compilation.are_compiled(tmp_path)

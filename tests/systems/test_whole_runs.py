@@ -155,7 +155,7 @@ def test_regularizers_change_the_cloud_but_not_what_densification_sees(tmp_path)
         (("system.loss.lambda_opacitty=1",), "lambda_opacitty belongs to no loss"),
         (("system.densification.refine_evry=5",), "refine_every"),
         (("system.prompt_processor.prompt=", "tag=empty"), "prompt is empty"),
-        (("data.views_per_group=3",), "batch_size 2 must be a positive multiple of data.views_per_group 3"),
+        (("data.views_per_group=3",), "batch_size 2 must be a multiple of data.views_per_group 3"),
         (("resume=/nowhere/last.ckpt",), "there is no checkpoint '/nowhere/last.ckpt'"),
         (("system.exporter.formats=[ply,fbx]",), "fbx"),
         (("system.optimizer.name=SGD",), "system.optimizer is not read"),

@@ -50,8 +50,9 @@ def test_only_the_names_of_this_machine_and_those_who_ask_are_answered(monkeypat
 
 def test_a_port_that_does_not_exist_is_one_sentence(tmp_path, capsys):
     (tmp_path / "thing.obj").write_text(OBJ)
-    assert main(["view", str(tmp_path / "thing.obj"), "--port", "70000"]) == 1
-    assert "error: --port 70000 must be from 1 to 65535" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["view", str(tmp_path / "thing.obj"), "--port", "70000"])
+    assert "error: argument --port: '70000' must be a whole number from 1 to 65535" in capsys.readouterr().err
 
 
 def test_a_mesh_is_served_on_loopback_until_it_is_closed(tmp_path):

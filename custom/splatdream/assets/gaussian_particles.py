@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from ..densification.refinement import CloudRefinement
 from ..export.model_page import PageModel
 from ..gaussians.cloud import GaussianCloud
 from ..host import config_to_primitive, register
+from ..options.option_range import OptionRange, check_fields
 from .base import Asset, Refinement, Regularizer
 from .gaussians import GaussianGeometry
 
@@ -25,14 +26,13 @@ class GaussianParticles(Asset):
 
     @dataclass
     class Config(GaussianGeometry.Config):
-        num_particles: int = 4
+        num_particles: Annotated[int, OptionRange(1)] = 4
         """Clouds, each from a start of its own."""
 
     cfg: Config
 
     def configure(self) -> None:
-        if self.cfg.num_particles < 1:
-            raise ValueError(f"system.geometry.num_particles is {self.cfg.num_particles}; it must be at least 1")
+        check_fields("system.geometry", self.cfg, self.Config)
         settings = dict(config_to_primitive(self.cfg))
         del settings["num_particles"]
         # A multiple, so that no two runs with neighboring seeds share a start.

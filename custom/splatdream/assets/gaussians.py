@@ -6,7 +6,7 @@ N Gaussians.
 from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, fields
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,7 @@ from ..host import BaseGeometry, C, config_to_primitive, parse_structured, regis
 from ..initializations.growth import GrowthConfig
 from ..initializations.registry import Beginning, initial_cloud
 from ..losses.regularizers import REGULARIZERS
+from ..options.option_range import LearningRate, OptionRange, RangeOfEach, check_fields
 from ..priors.shap_e import ShapEConfig
 from .base import Asset, Refinement, Regularizer
 
@@ -50,48 +51,48 @@ class GaussianGeometry(Asset):
         """Longest side of the box about what is read, world units; none: as the frame says."""
         prompt: str = ""
         """For initializations that read it; write ${system.prompt_processor.prompt}."""
-        num_points: int = 1000
+        num_points: Annotated[int, OptionRange(1)] = 1000
         """Gaussians in the initial ball, or points on a surface. Clouds and points in files bring their number."""
-        initial_radius: float = 0.5
+        initial_radius: Annotated[float, OptionRange(1e-9, 1000)] = 0.5
         """Of the ball, world units."""
-        initial_opacity: float = 0.1
+        initial_opacity: Annotated[float, OptionRange(0.0001, 0.9999)] = 0.1
         """In (0, 1). Gaussians that are read have their own."""
-        initial_scale: float | None = None
+        initial_scale: Annotated[float | None, OptionRange(1e-9, 1000)] = None
         """Standard deviation, world units; none takes it from the distances to the nearest neighbors."""
-        initial_color: list[float] = field(default_factory=lambda: [0.5, 0.5, 0.5])
+        initial_color: Annotated[list[float], RangeOfEach(0, 1)] = field(default_factory=lambda: [0.5, 0.5, 0.5])
         """Red, green and blue in [0, 1], where the points bring no color."""
         keeps_colors: bool = True
         """false: points that are read get initial_color even where they bring their own."""
-        initial_flatness: float = 1.0
+        initial_flatness: Annotated[float, OptionRange(1e-4, 1)] = 1.0
         """Thickness of a Gaussian along the normal of its surface over its width, in (0, 1], where normals are known;
         1 is round."""
-        initial_color_std: float = 0.0
+        initial_color_std: Annotated[float, OptionRange(0, 1)] = 0.0
         """Standard deviation of the color from point to point of the ball."""
         growth: dict[str, Any] = field(default_factory=dict)
         """More points about those that are read (GaussianDreamer): candidates, distance, color_shift; see
         GrowthConfig."""
         shap_e: dict[str, Any] = field(default_factory=dict)
         """Of the initialization "shap-e": model, steps, guidance_scale, ...; see ShapEConfig."""
-        seed: int = 0
+        seed: Annotated[int, OptionRange(0, 2**63 - 1)] = 0
         """Of what the initialization draws; write ${seed} to follow the run's."""
-        sh_degree: int = 0
+        sh_degree: Annotated[int, OptionRange(0, 3)] = 0
         """Highest degree of the view-dependent color, 0 to 3. 0 is the same color from everywhere."""
-        smoothing: float = 0.2
+        smoothing: Annotated[float, OptionRange(0, 1000)] = 0.2
         """Variance of the 3D smoothing filter (Mip-Splatting), in squared pixels of the views of training: no detail
         finer than they could show. 0 is no filter."""
-        sh_degree_every: int = 0
+        sh_degree_every: Annotated[int, OptionRange(0)] = 0
         """Steps between raising the degree that is rendered, from 0 to sh_degree; 0 renders all degrees at once."""
-        position_lr: Any = field(default_factory=lambda: [0, 1e-3, 2e-5, 1000])
+        position_lr: Annotated[Any, LearningRate()] = field(default_factory=lambda: [0, 1e-3, 2e-5, 1000])
         """World units per step; a number or [start_step, start, end, end_step], on a logarithm, as all rates here."""
-        feature_lr: Any = 0.01
+        feature_lr: Annotated[Any, LearningRate()] = 0.01
         """Of the color coefficients of degree 0."""
-        feature_rest_lr: Any = 0.0005
+        feature_rest_lr: Annotated[Any, LearningRate()] = 0.0005
         """Of the color coefficients above degree 0."""
-        opacity_lr: Any = 0.05
+        opacity_lr: Annotated[Any, LearningRate()] = 0.05
         """Of the opacity logits."""
-        scaling_lr: Any = 0.005
+        scaling_lr: Annotated[Any, LearningRate()] = 0.005
         """Of the logarithms of the scales."""
-        rotation_lr: Any = 0.005
+        rotation_lr: Annotated[Any, LearningRate()] = 0.005
         """Of the quaternions."""
 
     cfg: Config
@@ -99,8 +100,7 @@ class GaussianGeometry(Asset):
     """Whether its refinement reads the absolute screen gradient (`absgrad` of a rasterizer)."""
 
     def configure(self) -> None:
-        if not 0 <= self.cfg.sh_degree <= 3:
-            raise ValueError(f"system.geometry.sh_degree must be 0, 1, 2 or 3, got {self.cfg.sh_degree}")
+        check_fields("system.geometry", self.cfg, self.Config)
         self._set_cloud(initial_cloud(self._beginning()))
         self.active_sh_degree = self.sh_degree_at(0)
         # In the checkpoint: whoever reads it sees the Gaussians as training did.

@@ -6,7 +6,7 @@ V vertices, F faces, T places in the texture.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from jaxtyping import Bool
@@ -21,6 +21,7 @@ from ..losses.regularizers import total_variation_in_charts
 from ..meshing.decimation import decimate
 from ..meshing.extraction import ExtractionOptions
 from ..meshing.mesh import Mesh
+from ..options.option_range import OptionRange, check_fields
 from ..texture.finishing import finished
 from ..texture.mesh_files import glb_bytes, read_mesh
 from ..texture.mesh_from_cloud import BakingOptions, gray_mesh, mesh_from_cloud
@@ -39,38 +40,39 @@ class TexturedMeshGeometry(Asset):
     class Config(BaseGeometry.Config):
         source: str = ""
         """A PLY of Gaussians, or a mesh (GLB, OBJ, PLY, ...); not needed with system.geometry_convert_from."""
-        resolution: int = 128
+        resolution: Annotated[int, OptionRange(8, 1024)] = 128
         """Grid points along the longest side of the object, where Gaussians are meshed."""
-        threshold: float | None = None
+        threshold: Annotated[float | None, OptionRange(1e-6)] = None
         """Density of the surface; none chooses the one whose silhouettes match the Gaussians'."""
-        smoothing_iterations: int = 5
+        smoothing_iterations: Annotated[int, OptionRange(0)] = 5
         """Pairs of Taubin steps."""
-        target_faces: int = 20_000
+        target_faces: Annotated[int, OptionRange(0)] = 20_000
         """Faces after decimation."""
-        texture_size: int = 1024
+        texture_size: Annotated[int, OptionRange(8, 16384)] = 1024
         """Pixels along a side of the texture; a mesh file with a texture keeps its own."""
-        padding: int = 4
+        padding: Annotated[int, OptionRange(0, 1024)] = 4
         """Texels between charts."""
-        num_bake_views: int = 32
+        num_bake_views: Annotated[int, OptionRange(1)] = 32
         """Views that the Gaussians are photographed from."""
-        bake_view_size: int = 512
+        bake_view_size: Annotated[int, OptionRange(8, 16384)] = 512
         """Width and height of those views, pixels."""
-        roughness: float = 1.0
+        roughness: Annotated[float, OptionRange(0, 1)] = 1.0
         """Of the exported material: 0 a mirror, 1 chalk."""
-        metallic: float = 0.0
+        metallic: Annotated[float, OptionRange(0, 1)] = 0.0
         """Of the exported material: 0 a dielectric, 1 a metal."""
         is_unlit: bool = True
         """Exported files tell viewers to show the colors as they are: distilled colors carry their own shading."""
-        texture_lr: Any = 0.01
+        texture_lr: Annotated[Any, OptionRange(0, 10)] = 0.01
         """Color in [0, 1] a step; a number or [start_step, start, end, end_step]. DreamGaussian's 0.2 blows colors."""
         learn_vertices: bool = False
         """Also move vertices; only shading (system.renderer.shading) carries a gradient to them."""
-        vertex_lr: Any = 1e-4
+        vertex_lr: Annotated[Any, OptionRange(0, 10)] = 1e-4
         """World units a step."""
 
     cfg: Config
 
     def configure(self) -> None:
+        check_fields("system.geometry", self.cfg, self.Config)
         self.report: dict[str, object] = {}
         self._set(_nothing() if not self.cfg.source else self._from_file(Path(self.cfg.source)))
 

@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import pytorch_lightning as pl
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from ..host import parse_structured, register
+from ..options.option_range import OptionRange, RangeOfEach, RangeOfEnds, check_fields
 from .batch import ANGLES_ON_HOST, CameraBatch
 from .evaluation import turntable_cameras
 from .random_streams import generator_for
@@ -21,60 +23,60 @@ from .sampling import OrbitRanges, Perturbation, sample_cameras, widen
 class CameraDataConfig:
     seed: int = 0
     """Seed of the camera stream; `${seed}` in a YAML."""
-    batch_size: int = 4
+    batch_size: Annotated[int, OptionRange(1)] = 4
     """Views a step."""
-    views_per_group: int = 1
+    views_per_group: Annotated[int, OptionRange(1)] = 1
     """Views that a multi-view prior looks at together, spread evenly round the object; 4 for MVDream."""
-    width: list[int] = field(default_factory=lambda: [64])
+    width: Annotated[list[int], RangeOfEach(1, 16384)] = field(default_factory=lambda: [64])
     """Image width, pixels, one a resolution stage."""
-    height: list[int] = field(default_factory=lambda: [64])
+    height: Annotated[list[int], RangeOfEach(1, 16384)] = field(default_factory=lambda: [64])
     """Image height, pixels, one a resolution stage."""
-    resolution_milestones: list[int] = field(default_factory=list)
+    resolution_milestones: Annotated[list[int], RangeOfEach(1)] = field(default_factory=list)
     """Steps at which the next resolution stage begins: one fewer than there are stages."""
-    elevation_range_deg: tuple[float, float] = (-10.0, 45.0)
+    elevation_range_deg: Annotated[tuple[float, float], RangeOfEnds(-90, 90)] = (-10.0, 45.0)
     """Degrees above the horizon."""
-    azimuth_range_deg: tuple[float, float] = (-180.0, 180.0)
+    azimuth_range_deg: Annotated[tuple[float, float], RangeOfEnds(-360, 360)] = (-180.0, 180.0)
     """Degrees; 0 is the front."""
-    distance_range: tuple[float, float] = (2.5, 2.5)
+    distance_range: Annotated[tuple[float, float], RangeOfEnds(0.01, 1000)] = (2.5, 2.5)
     """World units from the origin."""
-    fovy_range_deg: tuple[float, float] = (49.1, 49.1)
+    fovy_range_deg: Annotated[tuple[float, float], RangeOfEnds(1, 170)] = (49.1, 49.1)
     """Vertical field of view, degrees."""
-    sphere_probability: float = 0.0
+    sphere_probability: Annotated[float, OptionRange(0, 1)] = 0.0
     """Probability that a batch draws elevations uniformly on the sphere instead of uniformly in angle."""
-    progressive_until: int = 0
+    progressive_until: Annotated[int, OptionRange(0)] = 0
     """Step until which the ranges widen from the evaluation elevation at azimuth 0; 0 is full width at once."""
-    position_perturbation: float = 0.0
+    position_perturbation: Annotated[float, OptionRange(0, 1000)] = 0.0
     """Half-width of the box that camera positions are moved in, world units."""
-    target_perturbation: float = 0.0
+    target_perturbation: Annotated[float, OptionRange(0, 1000)] = 0.0
     """Half-width of the box that the looked-at point is moved in, world units."""
-    up_perturbation: float = 0.0
+    up_perturbation: Annotated[float, OptionRange(0, 1000)] = 0.0
     """Standard deviation added to the up vector."""
-    eval_width: int = 128
+    eval_width: Annotated[int, OptionRange(1, 16384)] = 128
     """Image width of validation and test views, pixels."""
-    eval_height: int = 128
+    eval_height: Annotated[int, OptionRange(1, 16384)] = 128
     """Image height of validation and test views, pixels."""
-    eval_elevation_deg: float = 15.0
+    eval_elevation_deg: Annotated[float, OptionRange(-90, 90)] = 15.0
     """Elevation of validation and test views, degrees."""
-    eval_distance: float = 2.5
+    eval_distance: Annotated[float, OptionRange(0.01, 1000)] = 2.5
     """Distance of validation and test views, world units."""
-    eval_fovy_deg: float = 49.1
+    eval_fovy_deg: Annotated[float, OptionRange(1, 170)] = 49.1
     """Vertical field of view of validation and test views, degrees."""
-    num_val_views: int = 4
+    num_val_views: Annotated[int, OptionRange(1)] = 4
     """Views of a validation grid, evenly spaced."""
-    num_test_views: int = 60
+    num_test_views: Annotated[int, OptionRange(1)] = 60
     """Frames of the turntable."""
 
     def __post_init__(self) -> None:
+        check_fields("data", self, CameraDataConfig)
         stages = len(self.resolution_milestones) + 1
         if not len(self.width) == len(self.height) == stages:
             raise ValueError(
                 f"data.width {list(self.width)} and data.height {list(self.height)} need {stages} entries, one more "
                 f"than data.resolution_milestones {list(self.resolution_milestones)}"
             )
-        if self.batch_size < 1 or self.batch_size % self.views_per_group != 0:
+        if self.batch_size % self.views_per_group != 0:
             raise ValueError(
-                f"data.batch_size {self.batch_size} must be a positive multiple of "
-                f"data.views_per_group {self.views_per_group}"
+                f"data.batch_size {self.batch_size} must be a multiple of data.views_per_group {self.views_per_group}"
             )
 
 

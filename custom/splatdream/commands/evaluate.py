@@ -21,6 +21,7 @@ from ..priors.base import DiffusionPrior
 from ..priors.judges import load_judge
 from ..priors.model_ids import PACKAGED
 from ..storage.atomic_file import write_text
+from .arguments import whole
 
 _EXPORTS = ("cloud.ply", "mesh.glb", "mesh.obj", "cloud.splat")
 _USUAL_RADIUS = (0.4, 1.4)
@@ -43,8 +44,8 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
     )
     parser.add_argument("--clip", metavar="NAME", help="a CLIP folder or hub id, for alignment with the prompt")
     parser.add_argument("--output", metavar="FOLDER", help="evaluation.json and verdict.png go there")
-    parser.add_argument("--views", type=int, default=12, help="round the asset, a multiple of 12 (default: 12)")
-    parser.add_argument("--noises", type=int, default=4, help="for each view and text (default: 4)")
+    parser.add_argument("--views", type=whole(12), default=12, help="round the asset, a multiple of 12 (default: 12)")
+    parser.add_argument("--noises", type=whole(1), default=4, help="for each view and text (default: 4)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,6 +1,7 @@
 """`splatdream generate`: from a sentence to a textured mesh, both stages in one command."""
 
 import argparse
+import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,10 +11,13 @@ import numpy as np
 from PIL import Image
 
 from ..storage.atomic_file import atomic_path, write_text
+from .arguments import LARGEST_SEED, whole
 
 if TYPE_CHECKING:
     from ..runner.execution import Executor
 
+_LONGEST_NAME = 150
+"""Bytes; file systems take 255."""
 CONFIGS = Path(__file__).parents[3] / "configs"
 
 
@@ -22,7 +26,7 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
     parser.add_argument("--folder", default="outputs/generate", help="results go there (default: outputs/generate)")
     parser.add_argument("--config", metavar="YAML", help="of the first stage (default: the quickstart)")
     parser.add_argument("--texture-config", metavar="YAML", help="of the second stage (default: toybox-texture)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=whole(0, LARGEST_SEED), default=0)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -55,10 +59,7 @@ def generate(
     from ..runner.execution import finished_run
     from ..runner.request import RunRequest, setting
 
-    name = re.sub(r"\W+", "_", prompt).strip("_")
-    if not name:
-        raise ValueError(f"the prompt {prompt!r} has no words; say what to make, e.g. 'an orange cat'")
-    root = Path(folder) / name
+    root = Path(folder) / folder_name(prompt)
     first = RunRequest(config, [f"seed={seed}"], prompt)
     gaussians = finished_run(first, root / "gaussians" / "run", execute)
     checkpoint = setting("system.geometry_convert_from", str(gaussians.file("checkpoint")))
@@ -74,6 +75,21 @@ def generate(
     print(f"report     {gaussians.file('page')}")
     print(f"picture    {picture}")
     return picture
+
+
+def folder_name(prompt: str) -> str:
+    """The words of a prompt; of a long one as many as a file system takes, and a digest of all.
+
+    Raises:
+        ValueError: the prompt has no words.
+    """
+    name = re.sub(r"\W+", "_", prompt).strip("_")
+    if not name:
+        raise ValueError(f"the prompt {prompt!r} has no words; say what to make, e.g. 'an orange cat'")
+    if len(name.encode()) <= _LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(prompt.encode()).hexdigest()[:8]
+    return f"{name.encode()[:_LONGEST_NAME].decode(errors='ignore')}_{digest}"
 
 
 def _page(cloud: Path, glb: Path, prompt: str) -> str:

@@ -62,11 +62,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except (ValueError, OSError, ImportError, RuntimeError) as error:
+    except (ValueError, OSError, ImportError, RuntimeError, MemoryError) as error:
         if args.verbose:
             traceback.print_exc()
         else:
-            print(f"error: {' '.join(str(error).split())} (--verbose shows where)", file=sys.stderr)
+            sentence = " ".join(str(error).split()) or "there is not enough memory"
+            print(f"error: {sentence} (--verbose shows where)", file=sys.stderr)
         return 1
 
 

@@ -16,6 +16,7 @@ from ..priors.registered import RegisteredClosedFormPrior
 from ..priors.registered_networks import RegisteredStableDiffusionPrior
 from ..prompts.view_prompts import make_view_prompts
 from ..storage.images import write_png
+from .arguments import LARGEST_SEED, number, whole
 
 _SIZE = 48
 _SMALL = 64
@@ -41,12 +42,14 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
     parser.epilog = "\n".join(["methods (notation of docs/methods.md):", *methods])
     parser.add_argument("--prompt", default="an orange cat", help="of the toybox (default: an orange cat)")
     parser.add_argument("--methods", nargs="+", metavar="METHOD", help="e.g. sds csd ism (default: all)")
-    parser.add_argument("--steps", type=int, default=200, help="optimizer steps (default: 200)")
-    parser.add_argument("--seed", type=int, default=0, help="of the start, the noise and the timesteps (default: 0)")
+    parser.add_argument("--steps", type=whole(1), default=200, help="optimizer steps (default: 200)")
+    parser.add_argument(
+        "--seed", type=whole(0, LARGEST_SEED), default=0, help="of the start, the noise and the timesteps (default: 0)"
+    )
     parser.add_argument(
         "--model", default="", metavar="NAME", help="Stable Diffusion by name or folder: toybox-sd, ..."
     )
-    parser.add_argument("--guidance-scale", type=float, default=1.0, help="1 is no guidance (default: 1)")
+    parser.add_argument("--guidance-scale", type=number(0), default=1.0, help="1 is no guidance (default: 1)")
     parser.add_argument(
         "--clip-reward", default="", metavar="NAME", help="CLIP by folder or hub id, to choose among draws (RewardSDS)"
     )
@@ -79,12 +82,8 @@ def playground(
         clip_reward: CLIP by folder or hub id, which chooses among 7 draws of the noise; empty for none.
 
     Raises:
-        ValueError: an unknown method, a prompt that the toybox does not know, or no step at all.
+        ValueError: an unknown method, or a prompt that the toybox does not know.
     """
-    if num_steps < 1:
-        raise ValueError(f"--steps {num_steps} must be at least 1")
-    if guidance_scale < 0:
-        raise ValueError(f"--guidance-scale {guidance_scale:g} must be at least 0; 1 is no guidance")
     for method in methods:
         guidance_method(method)  # before the images of the prior are made
     prior, size = _prior(model)

@@ -3,10 +3,12 @@
 import argparse
 from collections.abc import Sequence
 
+from .arguments import whole
+
 
 def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
     parser.add_argument("path", metavar="FILE", help="Gaussians (.ply, .splat) or a mesh (.glb, .obj, .ply, ...)")
-    parser.add_argument("--port", type=int, default=8080, help="of the page (default: 8080)")
+    parser.add_argument("--port", type=whole(1, 65535), default=8080, help="of the page (default: 8080)")
     parser.add_argument("--page", metavar="HTML", help="write a page that needs no network there, and end")
 
 
@@ -14,8 +16,6 @@ def run(args: argparse.Namespace) -> int:
     from ..viewer.serve import serve_asset, write_asset_page
 
     if args.page is None:
-        if not 1 <= args.port <= 65535:
-            raise ValueError(f"--port {args.port} must be from 1 to 65535")
         serve_asset(args.path, args.port)
     else:
         print(write_asset_page(args.path, args.page))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..gaussians.composition import cat, select
 from ..gaussians.row_surgery import append_rows, assign_rows, cloud_of, replace_tensor, select_rows
-from ..guidance.option_range import OptionRange
+from ..options.option_range import OptionRange
 from . import operations
 from .criteria import is_among_largest, is_large, is_large_on_screen, is_transparent, is_under_reconstructed
 from .refinement_config import RefinementConfig, check_config, is_due
@@ -116,12 +116,12 @@ class DensificationController:
                 the views since the last one; called only when the cap would be exceeded.
 
         Raises:
-            RuntimeError: nothing would be left.
+            ValueError: nothing would be left.
         """
         config = self.config
         pruned = self._is_pruned(params, state)
         if pruned.all():
-            raise RuntimeError(
+            raise ValueError(
                 f"all {len(pruned)} Gaussians are to be pruned at step {step}: the run has diverged, or "
                 "densification.min_opacity, max_scale or max_screen_fraction is too strict"
             )

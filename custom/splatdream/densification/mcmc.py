@@ -15,9 +15,9 @@ from ..cameras.random_streams import generator_for
 from ..gaussians.cloud import GaussianCloud
 from ..gaussians.composition import select
 from ..gaussians.row_surgery import append_rows, assign_rows, cloud_of, select_rows
-from ..guidance.option_range import OptionRange
+from ..options.option_range import OptionRange
 from .criteria import is_among_largest, is_transparent
-from .refinement_config import RefinementConfig, check_config, is_due
+from .refinement_config import RefinementConfig, check_config, check_strategy, is_due
 from .relocation import center_noise, shared
 
 
@@ -56,23 +56,27 @@ class MCMCRefinement:
         """Relocate and grow where that is due, then shake.
 
         Raises:
-            RuntimeError: nothing is opaque enough to receive the others.
+            ValueError: nothing is opaque enough to receive the others.
         """
         report = self._relocate(step, optimizer) if is_due(self.config, step) else {}
         self._shake(step, optimizer)
         return report
 
     def state_dict(self) -> dict[str, object]:
-        return {}
+        return {"strategy": self.config.strategy}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Whatever another strategy remembered is of no use here."""
+        """
+        Raises:
+            ValueError: it is of another strategy.
+        """
+        check_strategy(self.config, state)
 
     def _relocate(self, step: int, optimizer: torch.optim.Optimizer) -> dict[str, float]:
         cap, old = self.config.max_num_gaussians, cloud_of(self._params).detach()
         dead = is_transparent(old.opacity_logits, self.config.min_opacity)
         if dead.all():
-            raise RuntimeError(
+            raise ValueError(
                 f"all {len(dead)} Gaussians are transparent at step {step}: the run has diverged, or "
                 "densification.min_opacity or the weight of a regularizer of opacities is too large"
             )

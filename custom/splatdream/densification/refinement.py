@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from ..cameras.random_streams import generator_for
 from . import statistics
 from .controller import DensificationController
+from .refinement_config import check_strategy
 
 SCREEN_GRADIENTS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "gradient": lambda means2d: means2d.grad,
@@ -58,8 +59,17 @@ class CloudRefinement:
         return {f"densification/{name}": float(value) for name, value in vars(report).items()}
 
     def state_dict(self) -> dict[str, object]:
-        return {"statistics": self._statistics.state_dict(), "contributions": self._contributions}
+        return {
+            "strategy": self._controller.config.strategy,
+            "statistics": self._statistics.state_dict(),
+            "contributions": self._contributions,
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """
+        Raises:
+            ValueError: it is of another strategy.
+        """
+        check_strategy(self._controller.config, state)
         self._statistics.load_state_dict(state["statistics"])
         self._contributions = state["contributions"]

@@ -1,9 +1,10 @@
 """When a cloud is refined and how large it may become: what every strategy lets one choose."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from ..guidance.option_range import OptionRange, check_fields
+from ..options.option_range import OptionRange, check_fields
 
 
 @dataclass
@@ -33,6 +34,22 @@ def check_config(config: Any, config_class: type[RefinementConfig]) -> None:
         ValueError: a value beyond its range.
     """
     check_fields("system.densification", config, config_class)
+
+
+def check_strategy(config: Any, state: Mapping[str, Any]) -> None:
+    """
+    Args:
+        state: of a refinement, from a checkpoint.
+
+    Raises:
+        ValueError: it is of another strategy; what that one summed up means nothing to this one.
+    """
+    of_checkpoint = state["strategy"]
+    if of_checkpoint != config.strategy:
+        raise ValueError(
+            f"the checkpoint was refined with system.densification.strategy={of_checkpoint}, and {config.strategy} is "
+            f"asked for: resume with {of_checkpoint}, or begin another run with system.weights=CHECKPOINT"
+        )
 
 
 def is_due(config: Any, step: int) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from ..guidance.option_range import check_choice
+from ..options.option_range import check_choice
 from .controller import AbsgradConfig, DensificationConfig
 from .mcmc import MCMCConfig, MCMCRefinement
 from .refinement import CloudRefinement

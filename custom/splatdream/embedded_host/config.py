@@ -11,13 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from omegaconf.resolvers import oc
 from yaml import YAMLError
 
+from ..options.option_range import OptionRange, check_fields
 from .nearest import suggestion
 from .schedules import largest
 
@@ -52,7 +53,8 @@ def parse_structured(config_class: type, cfg: Mapping | None = None) -> Any:
     """An omegaconf node of the dataclass `config_class` with the values of `cfg`.
 
     Raises:
-        ValueError: unknown key (the message names the place and the nearest valid key), or a value of another type.
+        ValueError: unknown key (the message names the place and the nearest valid key), a value of another type, or one
+            beyond the range that is declared beside its field.
     """
     values = config_to_primitive(cfg) if isinstance(cfg, DictConfig) else dict(cfg or {})
     _check_keys(config_class, cfg, values)
@@ -67,6 +69,7 @@ def parse_structured(config_class: type, cfg: Mapping | None = None) -> Any:
     instance = config_class(**values)
     for item in fields(config_class):
         setattr(instance, item.name, _literal(getattr(instance, item.name)))
+    check_fields(_place(cfg), instance, config_class)
     parsed = OmegaConf.structured(instance)
     if isinstance(cfg, DictConfig):
         # Keeps the full key ("system.geometry"), so that errors of nested configurations can name their place.
@@ -86,7 +89,7 @@ def _check_keys(config_class: type, cfg: Mapping | None, keys: Iterable[str]) ->
 
 def _place(cfg: Mapping | None) -> str:
     """The dotted key of a part of a configuration; empty for its top level, and for values from elsewhere."""
-    return cfg._get_full_key("") if isinstance(cfg, DictConfig) else ""
+    return str(cfg._get_full_key("") or "") if isinstance(cfg, DictConfig) else ""
 
 
 def _literal(value: Any) -> Any:
@@ -113,7 +116,7 @@ class ExperimentConfig:
     name: str = "default"
     description: str = ""
     tag: str = ""
-    seed: int = 0
+    seed: Annotated[int, OptionRange(0, 2**32 - 1)] = 0
     use_timestamp: bool = True
     timestamp: str | None = None
     """Part of the trial's name; a resumed run keeps it, and so keeps its folder."""
@@ -171,7 +174,11 @@ def load_config(
         FileNotFoundError: no such file.
         ValueError: something in the file or the overrides cannot be read; the message says what.
     """
-    return parse_structured(ExperimentConfig, read_config(path, cli_args, reads_environment, **overrides))
+    values = read_config(path, cli_args, reads_environment, **overrides)
+    try:
+        return parse_structured(ExperimentConfig, values)
+    except ValueError as error:
+        raise ValueError(f"{error} ('{path}' and its overrides)") from error
 
 
 def read_config(

@@ -2,14 +2,13 @@
 
 import argparse
 import importlib.util
-import inspect
 import os
 import shlex
 import shutil
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,12 +111,12 @@ def _run(
         os.environ.setdefault("CUDA_VISIBLE_DEVICES", args.gpu or "0")
     if args.typecheck:
         _check_types_of(typechecked_packages)
-    from .config import load_config
     from .messages import show_messages
+    from .whole_config import checked_config
 
     load_plugins()
     show_messages(args.verbose)
-    config = load_config(args.config, overrides, args.allow_env, n_gpus=1)
+    config = checked_config(args.config, overrides, args.allow_env, n_gpus=1)
     _run_experiment(config, args, command)
 
 
@@ -127,6 +126,7 @@ def _run_experiment(config: "DictConfig", args: argparse.Namespace, command: lis
     from .checkpoint_content import load_checkpoint
     from .checkpoints import AtomicCheckpointIO
     from .registry import find
+    from .whole_config import trainer_options
 
     _check_output_folder(Path(config.trial_dir))
     options = trainer_options(config.trainer)
@@ -238,10 +238,11 @@ def _callbacks(config: "DictConfig", is_training: bool) -> list:
 
     from .checkpoints import Checkpoints
     from .progress import RunBar
+    from .whole_config import check_arguments
 
     callbacks = [RunBar()] if config.trainer.get("enable_progress_bar", True) else []
     if is_training:
-        _check_arguments(Checkpoints.__base__, config.checkpoint, "checkpoint")
+        check_arguments(Checkpoints.__base__, config.checkpoint, "checkpoint")
         callbacks.append(Checkpoints(dirpath=os.path.join(config.trial_dir, "ckpts"), **config.checkpoint))
         callbacks.append(LearningRateMonitor(logging_interval="step"))
     return callbacks
@@ -254,29 +255,6 @@ def _loggers(trial_dir: str, system: "BaseSystem") -> list:
     if importlib.util.find_spec("tensorboard") or importlib.util.find_spec("tensorboardX"):
         loggers.insert(0, TensorBoardLogger(trial_dir, name="tb_logs"))
     return loggers + system.get_loggers()
-
-
-def trainer_options(trainer: Mapping) -> dict[str, Any]:
-    import pytorch_lightning as pl
-    from omegaconf import OmegaConf
-
-    for name in ("accelerator", "devices"):
-        if name in trainer:
-            raise ValueError(f"trainer.{name} is not a key of the configuration; choose the device with --gpu")
-    _check_arguments(pl.Trainer, trainer, "trainer")
-    max_steps = trainer.get("max_steps", -1)
-    if not isinstance(max_steps, int) or (max_steps < 1 and max_steps != -1):
-        raise ValueError(f"trainer.max_steps {max_steps!r} must be a whole number of at least 1")
-    return OmegaConf.to_container(trainer, resolve=True)
-
-
-def _check_arguments(cls: type, arguments: Mapping, place: str) -> None:
-    from .nearest import suggestion
-
-    valid = list(inspect.signature(cls.__init__).parameters)[1:]
-    for name in arguments:
-        if name not in valid:
-            raise ValueError(f"unknown key '{name}' in '{place}'; {suggestion(name, valid)}")
 
 
 def _check_types_of(packages: Sequence[str]) -> None:
@@ -292,8 +270,15 @@ def _check_types_of(packages: Sequence[str]) -> None:
 def _sentence(error: Exception) -> str | None:
     """One line for what the user can mend; None for what looks like a bug and deserves its traceback."""
     text = " ".join(str(error.args[0] if isinstance(error, KeyError) and error.args else error).split())
+    if _is_out_of_memory(error, text):
+        return f"there is not enough memory: {text or 'no more is given'}; make images, batches or clouds smaller"
     if isinstance(error, RuntimeError) and "loading state_dict" in text:
         return f"the checkpoint does not fit this configuration: {text}"
     if isinstance(error, ValueError | TypeError | KeyError | OSError | ImportError) and text:
         return f"{text} (--verbose shows where)"
     return None
+
+
+def _is_out_of_memory(error: Exception, text: str) -> bool:
+    """torch says it in words only."""
+    return isinstance(error, MemoryError) or "allocate memory" in text or "out of memory" in text

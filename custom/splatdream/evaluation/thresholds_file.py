@@ -31,16 +31,20 @@ def read_calibration(path: Path = SHIPPED) -> Calibration:
 
     Raises:
         FileNotFoundError: there is no such file.
+        ValueError: it holds something else.
     """
     values = json.loads(path.read_text())
-    likelihood = values.pop("likelihood")
-    thresholds = {name: Threshold(**threshold) for name, threshold in values.pop("thresholds").items()}
-    values["prior_fingerprints"] = tuple(values["prior_fingerprints"])
-    return Calibration(
-        likelihood=ViewLikelihood(tuple(likelihood["biases"]), likelihood["temperature"]),
-        thresholds=thresholds,
-        **values,
-    )
+    try:
+        likelihood = values.pop("likelihood")
+        thresholds = {name: Threshold(**threshold) for name, threshold in values.pop("thresholds").items()}
+        values["prior_fingerprints"] = tuple(values["prior_fingerprints"])
+        return Calibration(
+            likelihood=ViewLikelihood(tuple(likelihood["biases"]), likelihood["temperature"]),
+            thresholds=thresholds,
+            **values,
+        )
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"'{path}' does not hold thresholds as calibration writes them ({error})") from error
 
 
 def calibration_for(

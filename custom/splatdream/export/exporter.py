@@ -4,11 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 from ..gaussians.cloud import GaussianCloud
 from ..gaussians.ply import write_compressed_ply, write_ply
 from ..gaussians.splat_file import write_splat
 from ..host import Exporter, ExporterOutput, register
+from ..options.option_range import OptionRange, check_fields
 from .model_page import ViewerCamera
 from .viewer_page import gaussian_model
 from .writing import check_formats, write_page, written_by
@@ -37,17 +39,18 @@ class GaussianExporter(Exporter):
         """Files to write: ply, compressed_ply, splat, html."""
         title: str = "3D Gaussians"
         """Heading of the html page; write ${system.prompt_processor.prompt} for the prompt."""
-        camera_elevation_deg: float = 15.0
+        camera_elevation_deg: Annotated[float, OptionRange(-90, 90)] = 15.0
         """First view of the html page, which looks at the front; above zero is from above."""
-        camera_distance: float = 2.5
+        camera_distance: Annotated[float, OptionRange(0.01, 1000)] = 2.5
         """First view of the html page: from the origin, world units."""
-        camera_fovy_deg: float = 49.1
+        camera_fovy_deg: Annotated[float, OptionRange(1, 170)] = 49.1
         """Field of view of the html page, over the shorter side of the window."""
 
     cfg: Config
 
     def configure(self, *parts: object, **named_parts: object) -> None:
         super().configure(*parts, **named_parts)
+        check_fields("system.exporter", self.cfg, self.Config)
         check_formats("formats", self.cfg.formats, _FILES)
 
     def __call__(self) -> list[ExporterOutput]:

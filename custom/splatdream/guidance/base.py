@@ -9,9 +9,9 @@ from torch import Tensor
 
 from ..cameras.batch import CameraBatch
 from ..host import BaseObject, Updateable, find
+from ..options.option_range import check_fields
 from ..priors.base import Condition, Views
 from ..prompts.view_prompts import ViewPrompts, from_upstream
-from .option_range import check_fields
 from .step import GuidedStep, StepSettings
 
 

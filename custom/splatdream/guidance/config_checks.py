@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from ..options.option_range import check_choice, schedule_steps, schedule_values
 from .methods.declaration import GuidanceMethod
-from .option_range import check_choice, schedule_steps, schedule_values
 from .reward import STRATEGIES
 from .step import ANYWHERE
 from .timesteps import ANNEALINGS

@@ -8,9 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..host import C, register
+from ..options.option_range import OptionRange
 from .base import PriorGuidance
 from .denoised_target import denoise, denoising_levels
-from .option_range import OptionRange
 from .step import StepSettings
 
 

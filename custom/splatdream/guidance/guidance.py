@@ -10,11 +10,11 @@ from torch import Tensor
 
 from ..cameras.random_streams import generator_for
 from ..host import C, find, register
+from ..options.option_range import OptionRange
 from .base import PriorGuidance
 from .config_checks import check_config
 from .gradient import FiniteGradients, GradientScale, clip_gradient, distillation_loss
 from .methods.registry import guidance_method
-from .option_range import OptionRange
 from .reward import STRATEGIES, RewardedDraws
 from .step import ANYWHERE, GuidedStep, StepSettings
 from .surface_noise import Surface

@@ -84,8 +84,10 @@ def load_text_encoder(files: ModelFiles) -> tuple[object, torch.nn.Module]:
     """transformers' tokenizer and text encoder; float32, on the CPU."""
     from transformers import CLIPTextModel, CLIPTokenizer
 
-    tokenizer = CLIPTokenizer.from_pretrained(files.path, subfolder="tokenizer", local_files_only=True)
-    encoder = CLIPTextModel.from_pretrained(
-        files.path, subfolder="text_encoder", variant=files.variant("text_encoder"), local_files_only=True
-    )
+    with files.reading("tokenizer"):
+        tokenizer = CLIPTokenizer.from_pretrained(files.path, subfolder="tokenizer", local_files_only=True)
+    with files.reading("text_encoder"):
+        encoder = CLIPTextModel.from_pretrained(
+            files.path, subfolder="text_encoder", variant=files.variant("text_encoder"), local_files_only=True
+        )
     return tokenizer, encoder.float().eval().requires_grad_(False)

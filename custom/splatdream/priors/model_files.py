@@ -7,7 +7,8 @@ import functools
 import hashlib
 import itertools
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +56,22 @@ class ModelFiles:
         names = [path.name for path in (self.path / part).iterdir()]
         weights = _preferred_weights(names, self.prefers_half and part in _HALF_PARTS)
         return "fp16" if weights and ".fp16" in weights[0] else None
+
+    @contextmanager
+    def reading(self, part: str) -> Iterator[None]:
+        """Within the block, a part is read. What libraries raise at a damaged one is as varied as damage is.
+
+        Raises:
+            ValueError: reading failed; names the folder.
+        """
+        try:
+            yield
+        except Exception as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            raise ValueError(
+                f"cannot read {self.path / part}: it is damaged, or belongs to another kind of model ({reason}); "
+                "copy or install it again"
+            ) from error
 
     def manifest(self) -> dict[str, object]:
         """What a run's record has to say about the files."""

@@ -1,8 +1,10 @@
 """The registered priors that need no weights: from a configuration to a `DiffusionPrior`."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from ..host import BaseObject, register
+from ..options.option_range import OptionRange, RangeOfEnds, check_fields
 from ..toybox.image_cache import cached_image_set
 from ..toybox.image_set import ImageSet, ImageSetRecipe, unconditional_captions
 from ..toybox.vocabulary import ToyboxCaption
@@ -25,34 +27,35 @@ class RegisteredClosedFormPrior(BaseObject):
         """What chooses the images: "view_blind" (the object alone), "view_words" (also the text's view word), "camera"
         (the exact camera, which amounts to a photometric fit) or "multi_view" (several views of one object at a time,
         their cameras known, its yaw unknown)."""
-        tau: float = 0.0
+        tau: Annotated[float, OptionRange(0, 100)] = 0.0
         """Standard deviation of the round Gaussian at each image, in latent units (pixels in [-1, 1])."""
-        size: int = 64
+        size: Annotated[int, OptionRange(1, 2048)] = 64
         """Height and width of the images, pixels."""
-        num_images: int = 500
+        num_images: Annotated[int, OptionRange(1)] = 500
         """Images of one caption, biased to the front like photos on the web."""
-        num_unconditional_images: int = 528
+        num_unconditional_images: Annotated[int, OptionRange(1)] = 528
         """Images of all the objects in all the colors, for the empty text; at least 176, one of each."""
         seed: int = 0
         """Of the directions that the images are taken from."""
-        camera_distance: float = 2.5
+        camera_distance: Annotated[float, OptionRange(0.01, 1000)] = 2.5
         """Of the images, world units."""
-        fovy_deg: float = 49.1
+        fovy_deg: Annotated[float, OptionRange(1, 170)] = 49.1
         """Vertical field of view of the images."""
-        elevation_range_deg: tuple[float, float] = (-10.0, 60.0)
+        elevation_range_deg: Annotated[tuple[float, float], RangeOfEnds(-90, 90)] = (-10.0, 60.0)
         """Of the images that are not taken from overhead; set it to that of the training cameras."""
-        overhead_share: float = 0.07
+        overhead_share: Annotated[float, OptionRange(0, 1)] = 0.07
         """Share of the images taken from overhead (elevations above 60)."""
-        views_per_group: int = 4
+        views_per_group: Annotated[int, OptionRange(1)] = 4
         """Consecutive views of one object under multi_view; as data.views_per_group."""
-        num_yaws: int = 36
+        num_yaws: Annotated[int, OptionRange(1)] = 36
         """Yaws at which the object may stand under multi_view; a multiple of views_per_group is quickest."""
-        num_unconditional_yaws: int = 4
+        num_unconditional_yaws: Annotated[int, OptionRange(1)] = 4
         """Likewise, of every object in every color, for the empty text."""
 
     cfg: Config
 
     def configure(self) -> None:
+        check_fields("system.guidance.prior", self.cfg, self.Config)
         if self.cfg.condition not in (*CONDITIONS, MULTI_VIEW):
             raise ValueError(f"condition '{self.cfg.condition}' must be one of {', '.join((*CONDITIONS, MULTI_VIEW))}")
         if self.cfg.condition == MULTI_VIEW:
@@ -95,7 +98,7 @@ class RegisteredNullPrior(BaseObject):
 
     @dataclass
     class Config(BaseObject.Config):
-        views_per_group: int = 1
+        views_per_group: Annotated[int, OptionRange(1)] = 1
         """Consecutive views that one prediction looks at together."""
 
     cfg: Config

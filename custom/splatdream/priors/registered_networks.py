@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from ..host import BaseObject, info, register
+from ..options.option_range import OptionRange
 from ..storage.cache_folder import cache_folder
 from .condition_cache import ConditionCache
 from .content import files_content
@@ -34,7 +35,7 @@ class NetworkPrior(BaseObject):
         """Commit, tag or branch on the hub; empty for the newest. The one that was loaded is in the manifest."""
         offline: bool = False
         """Never use the network; HF_HUB_OFFLINE=1 does the same for every run."""
-        image_size: int = 0
+        image_size: Annotated[int, OptionRange(0, 4096)] = 0
         """Side in pixels at which the network looks at an image; 0 for the one that it was trained on."""
         dtype: str = "auto"
         """auto (float16 on CUDA, float32 elsewhere), float32, float16 or bfloat16."""
@@ -126,7 +127,7 @@ class RegisteredMVDreamPrior(NetworkPrior):
         layout."""
         encoders: str = ""
         """Stable Diffusion model that lends its encoders to a bare checkpoint; empty for the matching one."""
-        views_per_group: int = 4
+        views_per_group: Annotated[int, OptionRange(1)] = 4
         """Consecutive views of one object that attend to one another; as data.views_per_group."""
         prompt_suffix: str = ", 3d asset"
         """Added to the prompt, as in the captions that MVDream was trained on."""

@@ -68,9 +68,10 @@ def load_denoiser(files: ModelFiles) -> nn.Module:
     """
     from diffusers import UNet2DConditionModel
 
-    unet = UNet2DConditionModel.from_pretrained(
-        files.path, subfolder="unet", variant=files.variant("unet"), local_files_only=True
-    )
+    with files.reading("unet"):
+        unet = UNet2DConditionModel.from_pretrained(
+            files.path, subfolder="unet", variant=files.variant("unet"), local_files_only=True
+        )
     if unet.config.in_channels != unet.config.out_channels or unet.config.addition_embed_type is not None:
         raise ValueError(
             f"the network in {files.path} is no text-to-image model of the Stable Diffusion 1 or 2 family: it takes "
@@ -83,17 +84,22 @@ def load_autoencoder(files: ModelFiles) -> nn.Module:
     """diffusers' AutoencoderKL of a folder in diffusers layout."""
     from diffusers import AutoencoderKL
 
-    return AutoencoderKL.from_pretrained(
-        files.path, subfolder="vae", variant=files.variant("vae"), local_files_only=True
-    )
+    with files.reading("vae"):
+        return AutoencoderKL.from_pretrained(
+            files.path, subfolder="vae", variant=files.variant("vae"), local_files_only=True
+        )
 
 
 def load_schedule(files: ModelFiles) -> tuple[VariancePreserving, str]:
     """The noise schedule and what the network predicts, from the folder's scheduler configuration."""
     from diffusers import DDPMScheduler
 
-    scheduler = DDPMScheduler.from_pretrained(files.path, subfolder="scheduler", local_files_only=True)
-    return VariancePreserving(scheduler.alphas_cumprod.float()), scheduler.config.prediction_type
+    with files.reading("scheduler"):
+        scheduler = DDPMScheduler.from_pretrained(files.path, subfolder="scheduler", local_files_only=True)
+        levels = scheduler.alphas_cumprod.float()
+        if len(levels) < 2 or not ((levels > 0) & (levels <= 1)).all():
+            raise ValueError(f"{len(levels)} noise levels, not all of them above 0 and at most 1")
+        return VariancePreserving(levels), scheduler.config.prediction_type
 
 
 def pixels_per_latent(vae: nn.Module) -> int:

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Annotated
 
 from ..host import BaseObject, register
+from ..options.option_range import OptionRange, RangeOfEach
 from .debiasing import MaskedLanguageModel, debias_prompt
 from .directions import ViewDirection, ViewThresholds
 from .prompt_library import resolve_prompt
@@ -34,16 +36,16 @@ class PromptProcessor(BaseObject):
         """"suffix": `a cat, front view`; "prefix": `front view of a cat`."""
         is_view_dependent: bool = True
         """False: every view gets the bare prompt."""
-        front_threshold_deg: float = 45.0
+        front_threshold_deg: Annotated[float, OptionRange(0, 180)] = 45.0
         """Front within this azimuth of 0."""
-        back_threshold_deg: float = 45.0
+        back_threshold_deg: Annotated[float, OptionRange(0, 180)] = 45.0
         """Back within this azimuth of 180."""
-        overhead_threshold_deg: float = 60.0
+        overhead_threshold_deg: Annotated[float, OptionRange(-90, 90)] = 60.0
         """Overhead above this elevation."""
         debiasing_model: str = ""
         """Folder or hub id of a masked language model (`bert-base-uncased`) that removes words that contradict a view
         from the text of that view; empty: no debiasing."""
-        debiasing_words: list[int] = field(default_factory=list)
+        debiasing_words: Annotated[list[int], RangeOfEach(0)] = field(default_factory=list)
         """Words of the prompt, counted from 0, that debiasing may remove; empty: any."""
 
     cfg: Config

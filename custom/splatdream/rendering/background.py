@@ -4,6 +4,7 @@ B views.
 """
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from ..cameras.random_streams import generator_for
 from ..host import BaseBackground, register
+from ..options.option_range import OptionRange, RangeOfEach, check_fields
 from ..storage.device_copies import sent
 
 
@@ -20,11 +22,11 @@ class PlainBackground(BaseBackground):
 
     @dataclass
     class Config(BaseBackground.Config):
-        color: list[float] = field(default_factory=lambda: [1.0, 1.0, 1.0])
+        color: Annotated[list[float], RangeOfEach(0, 1)] = field(default_factory=lambda: [1.0, 1.0, 1.0])
         """Red, green and blue in [0, 1]."""
-        random_probability: float = 0.0
+        random_probability: Annotated[float, OptionRange(0, 1)] = 0.0
         """Probability that a view in training, or a group of them, gets a random color instead."""
-        views_per_group: int = 1
+        views_per_group: Annotated[int, OptionRange(1)] = 1
         """Consecutive views that share their color, `${data.views_per_group}`: those that a multi-view prior looks at
         together were rendered over one background in its training."""
         seed: int = 0
@@ -33,6 +35,7 @@ class PlainBackground(BaseBackground):
     cfg: Config
 
     def configure(self) -> None:
+        check_fields("system.background", self.cfg, self.Config)
         self._step = 0
         self.register_buffer("_color", torch.tensor(list(self.cfg.color)), persistent=False)
 

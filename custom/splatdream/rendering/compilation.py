@@ -26,6 +26,7 @@ from . import (
     numba_vectors,
     signature,
 )
+from .compiled_files import are_sound, remove_compiled, write_digests
 
 COMPILE_SECONDS = 9  # measured on two cores of an AMD EPYC, imports of the compiling processes included
 _IS_CHILD = "SPLATDREAM_IS_COMPILING"
@@ -54,6 +55,7 @@ _MODULES = (
     numba_solids,
 )
 _SOURCES = [Path(module.__file__) for module in _MODULES]
+_STEMS = [source.stem for source in _SOURCES]
 
 
 def describe_processor() -> str:
@@ -74,13 +76,21 @@ def forget_stale_kernels(cache_folder: Path) -> None:
                 index.unlink(missing_ok=True)
 
 
+def forget_damaged_kernels(cache_folder: Path) -> None:
+    """Removes what is compiled when any of it is not what was written."""
+    mark = completion_mark(cache_folder)
+    if mark.exists() and not are_sound(mark, cache_folder, _STEMS):
+        mark.unlink()  # first: another process that starts now must not remove what this one compiles
+        remove_compiled(cache_folder, _STEMS)
+
+
 def completion_mark(cache_folder: Path) -> Path:
     """The file that is there when all kernels have been compiled for this processor; others may share the folder."""
     return cache_folder / f"splatdream-kernels-{hashlib.sha256(numba_lanes.target().encode()).hexdigest()[:12]}"
 
 
 def are_compiled(cache_folder: Path) -> bool:
-    """Whether every kernel has a compiled copy in the cache, for this processor and not older than any source."""
+    """Whether every kernel has a sound compiled copy in the cache, for this processor, not older than any source."""
     mark = completion_mark(cache_folder)
     last_change = max(source.stat().st_mtime for source in _SOURCES)
     if not mark.exists() or mark.stat().st_mtime < last_change:
@@ -89,7 +99,7 @@ def are_compiled(cache_folder: Path) -> bool:
         source = Path(kernel.py_func.__code__.co_filename)
         if not any(cache_folder.glob(f"{source.stem}.{kernel.py_func.__qualname__}-*.nbi")):
             return False
-    return True
+    return are_sound(mark, cache_folder, _STEMS)
 
 
 @cache
@@ -108,6 +118,7 @@ def prepare_kernels() -> None:
     forget_stale_kernels(cache_folder)
     if are_compiled(cache_folder):
         return
+    forget_damaged_kernels(cache_folder)
     print(f"compiling the CPU rasterizer, once, about {COMPILE_SECONDS} s", file=sys.stderr, flush=True)
     root = str(Path(__file__).parents[2])
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -119,7 +130,7 @@ def prepare_kernels() -> None:
         processes.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
     messages = [process.communicate()[1] for process in processes]
     if not any(process.returncode for process in processes):
-        completion_mark(cache_folder).touch()
+        write_digests(completion_mark(cache_folder), cache_folder, _STEMS)
     for process, message in zip(processes, messages, strict=True):
         if process.returncode != 0:
             reason = (message.strip().splitlines() or ["no message"])[-1]

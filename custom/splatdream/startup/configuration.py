@@ -1,10 +1,10 @@
 """What a run is configured to do, without starting a host."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from ..embedded_host.config import ExperimentConfig, config_to_primitive, parse_structured, read_config
-from ..embedded_host.launch import trainer_options
+from ..embedded_host.config import config_to_primitive, read_config
+from ..embedded_host.whole_config import checked_config
 from .registration import register_all
 
 
@@ -30,24 +30,7 @@ def check_configuration(path: str, overrides: Sequence[str] = ()) -> None:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: something in it cannot be read, or a key is one that nothing reads.
+        ValueError: something in it cannot be read, a key is one that nothing reads, or a value is beyond its range.
     """
     register_all()
-    configuration = parse_structured(ExperimentConfig, read_config(path, overrides))
-    trainer_options(configuration.trainer)
-    _check_parts(configuration)
-
-
-def _check_parts(configuration: Mapping[str, Any]) -> None:
-    """What `x_type` names reads the keys of `x`."""
-    from ..host import find
-
-    for key, name in configuration.items():
-        part = key.removesuffix("_type")
-        if part == key or not name or not isinstance(configuration.get(part), Mapping):
-            continue
-        try:
-            registered = find(name)
-        except KeyError as error:
-            raise ValueError(f"{key}: {error.args[0]}") from error
-        _check_parts(parse_structured(registered.Config, configuration[part]))
+    checked_config(path, overrides)

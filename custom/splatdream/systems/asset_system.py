@@ -1,7 +1,7 @@
 """What every system of this package does: train an asset, whatever it is, under a guidance, and record the run."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from ..cameras.pixel_size import training_pixel_size
 from ..gaussians.optimizer_groups import make_adam, set_learning_rates
 from ..host import HOST, BaseLift3DSystem, Exporter, config_to_primitive, find, info
 from ..losses.regularizers import regularization
+from ..options.option_range import OptionRange, RangeOfEach, check_fields
 from ..viewer.live_view import LiveView
 from .guidance_driver import GuidanceDriver
 from .run_manifest import make_manifest
@@ -28,18 +29,21 @@ class AssetSystem(BaseLift3DSystem):
         """For assets that are refined; of Gaussians: `strategy`, one of `STRATEGIES`, and its options."""
         export_after_training: bool = False
         """Write what `--export` writes when training ends, too."""
-        contact_sheet_elevations_deg: list[float] = field(default_factory=lambda: [15.0, 45.0])
+        contact_sheet_elevations_deg: Annotated[list[float], RangeOfEach(-90, 90)] = field(
+            default_factory=lambda: [15.0, 45.0]
+        )
         """Rows of the contact sheet; its columns are 8 azimuths."""
-        turntable_fps: float = 20.0
+        turntable_fps: Annotated[float, OptionRange(0.1, 240)] = 20.0
         """Frames a second of the turntable video."""
-        background_lr: float = 0.001
+        background_lr: Annotated[float, OptionRange(0, 10)] = 0.001
         """Learning rate of a background that has weights, such as threestudio's neural environment; ours has none."""
-        live_view_port: int = 0
+        live_view_port: Annotated[int, OptionRange(0, 65535)] = 0
         """Port of a local page that shows the asset while it changes; 0 is none."""
 
     cfg: Config
 
     def configure(self) -> None:
+        check_fields("system", self.cfg, self.Config)
         super().configure()
         self.automatic_optimization = False
         for key in ("optimizer", "scheduler"):

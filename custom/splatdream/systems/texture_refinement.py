@@ -1,7 +1,7 @@
 """The registered system of the second stage: paint a mesh in more detail, by any guidance of the project."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
@@ -9,6 +9,7 @@ from torch import Tensor
 from ..cameras.batch import CameraBatch
 from ..cameras.random_streams import generator_for
 from ..host import register
+from ..options.option_range import OptionRange
 from ..texture.viewpoints import crop_cameras
 from .asset_system import AssetSystem
 from .run_record import Batch
@@ -24,10 +25,10 @@ class TextureRefinementSystem(AssetSystem):
 
     @dataclass
     class Config(AssetSystem.Config):
-        prior_size: int = 0
+        prior_size: Annotated[int, OptionRange(0)] = 0
         """Side of the images that the prior sees, pixels; when data.width is larger, steps look at parts of that size.
         0 always shows whole views."""
-        crop_probability: float = 0.5
+        crop_probability: Annotated[float, OptionRange(0, 1)] = 0.5
         """Share of the steps that look at parts, where the prior is smaller than the views."""
 
     cfg: Config

@@ -4,8 +4,6 @@ Files have y up and the front toward +z, as glTF 2.0 asks for and as importers o
 World (x, y, z) is file (y, z, x), a rotation. V vertices, F faces, W vertices that are split where charts end.
 """
 
-import json
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +20,7 @@ from ..meshing.mesh import Mesh, check_mesh, is_degenerate, without_faces
 from ..storage.atomic_file import atomic_paths, write_bytes
 from ..storage.free_memory import require_free_memory
 from ..storage.images import to_uint8
+from .mesh_claims import check_claims, gltf_tree
 from .textured_mesh import Material, TexturedMesh, UvLayout, joint_corners
 
 SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".stl", ".off")
@@ -32,8 +31,6 @@ _MEMORY_GROWTH = 26
 # OpenGL's ARRAY_BUFFER and ELEMENT_ARRAY_BUFFER, which glTF names for what a buffer holds.
 _VERTEX_BUFFER, _INDEX_BUFFER = 34962, 34963
 _UNLIT = "KHR_materials_unlit"
-# Magic, version and length of the file; length and type of its first chunk, which is JSON (glTF 2.0, sec. 4.4).
-_GLB_HEADER = struct.Struct("<4s4I")
 _WORLD_TO_FILE = [1, 2, 0]
 _FILE_TO_WORLD = [2, 0, 1]
 
@@ -124,7 +121,7 @@ def read_painted_mesh(path: str | Path) -> PaintedMesh:
         ImportError: trimesh is missing.
         FileNotFoundError: there is no such file.
         ValueError: a format that is not known, a damaged file, no faces, too many of them for the program or for the
-            memory, or numbers that are not finite.
+            memory, a texture that is too large, or numbers that are not finite.
     """
     path = Path(path)
     if not path.is_file():
@@ -137,10 +134,12 @@ def read_painted_mesh(path: str | Path) -> PaintedMesh:
         loaded = trimesh.load(path, process=False, force="mesh")
         vertices, faces = np.asarray(loaded.vertices, np.float32), np.asarray(loaded.faces, np.int64)
         uvs, image = _uvs_and_image(loaded)
+        corners, indices = torch.from_numpy(vertices[:, _FILE_TO_WORLD].copy()), torch.from_numpy(faces)
+        texture = None if image is None else torch.from_numpy(np.array(image.convert("RGB"))).float() / 255
     except Exception as error:  # trimesh raises whatever its parsers meet in a damaged file
         raise ValueError(f"cannot read {path}: it is damaged or not a mesh ({type(error).__name__})") from error
     _check_count(path, len(faces))
-    split = Mesh(torch.from_numpy(vertices[:, _FILE_TO_WORLD].copy()).reshape(-1, 3), torch.from_numpy(faces))
+    split = Mesh(corners.reshape(-1, 3), indices.reshape(-1, 3))
     check_mesh(split, str(path))
     mesh = _welded(split)
     is_removed = is_degenerate(mesh)
@@ -148,11 +147,10 @@ def read_painted_mesh(path: str | Path) -> PaintedMesh:
         raise ValueError(f"{path} has {len(mesh)} faces, and none of them has an area; export it again")
     welded = without_faces(mesh, is_removed)
     check_mesh(welded, str(path))
-    if uvs is None or image is None:
+    if uvs is None or texture is None:
         colors = _vertex_colors(loaded)
         return PaintedMesh(welded, None, None if colors is None else colors[split.faces[~is_removed]])
     layout = UvLayout(torch.from_numpy(uvs).float(), split.faces[~is_removed])
-    texture = torch.from_numpy(np.asarray(image.convert("RGB")).copy()).float() / 255
     return PaintedMesh(welded, TexturedMesh(welded, layout, texture, _material(path, loaded.visual.material)))
 
 
@@ -162,6 +160,7 @@ def _check_size(path: Path) -> None:
     if path.suffix.lower() == ".ply":
         header = read_ply_header(path)
         _check_count(path, header["face"].count if "face" in header else 0)
+    check_claims(path, MAX_FACES)
     require_free_memory(_MEMORY_GROWTH * size, f"{path} of {size / 2**20:.0f} MiB", "decimate it in an editor first")
 
 
@@ -283,15 +282,9 @@ def _material(path: Path, material: Any) -> Material:
 
 def _is_unlit_gltf(path: Path) -> bool:
     """Whether every material of a glTF names KHR_materials_unlit, which trimesh does not read."""
-    if path.suffix.lower() == ".gltf":
-        text = path.read_bytes()
-    elif path.suffix.lower() == ".glb":
-        with path.open("rb") as file:
-            header = file.read(_GLB_HEADER.size)
-            text = file.read(_GLB_HEADER.unpack(header)[3])
-    else:
+    if path.suffix.lower() not in (".glb", ".gltf"):
         return False
-    materials = json.loads(text).get("materials", [])
+    materials = gltf_tree(path).get("materials", [])
     return bool(materials) and all(_UNLIT in material.get("extensions", {}) for material in materials)
 
 

@@ -1,12 +1,14 @@
 """The registered renderer of the second stage: a textured mesh, over the background of the scene."""
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from ..cameras.batch import CameraBatch
 from ..host import Renderer, register
+from ..options.option_range import OptionRange, RangeOfEach, check_choice, check_fields
 from .mesh_rendering import facing, lambert, paint, rasterize
 from .ray_casting import RayCaster
 
@@ -19,15 +21,17 @@ class MeshRenderer(Renderer):
 
     @dataclass
     class Config(Renderer.Config):
-        supersampling: int = 2
+        supersampling: Annotated[int, OptionRange(1, 16)] = 2
         """Rays along each side of a pixel."""
         shading: str = "none"
         """"none" shows the texture as it is; "lambert" lights it."""
-        light_direction: list[float] = field(default_factory=lambda: [0.6, 0.36, 0.71])
+        light_direction: Annotated[list[float], RangeOfEach(-1000, 1000)] = field(
+            default_factory=lambda: [0.6, 0.36, 0.71]
+        )
         """Toward the light, world axes."""
-        ambient: float = 0.4
+        ambient: Annotated[float, OptionRange(0, 1)] = 0.4
         """Share of the light that comes from everywhere."""
-        grazing_power: float = 3.0
+        grazing_power: Annotated[float, OptionRange(0, 1000)] = 3.0
         """In training, gradients count by the cosine between view and surface to this power: rims of a mesh that does
         not fit the prior's object to the pixel would else take on the background. 0 counts all alike."""
 
@@ -35,8 +39,8 @@ class MeshRenderer(Renderer):
 
     def configure(self, *parts: object, **named_parts: object) -> None:
         super().configure(*parts, **named_parts)
-        if self.cfg.shading not in SHADINGS:
-            raise ValueError(f"system.renderer.shading {self.cfg.shading!r} must be one of {', '.join(SHADINGS)}")
+        check_fields("system.renderer", self.cfg, self.Config)
+        check_choice("system.renderer.shading", self.cfg.shading, SHADINGS)
         self._caster: tuple[tuple[int, ...], RayCaster] | None = None
 
     def forward(self, **batch: object) -> dict[str, Tensor]:

@@ -3,9 +3,11 @@
 import argparse
 from typing import Any
 
+from ..arguments import number, whole
+
 
 def configure_crew(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--workers", type=int, default=0, help="local processes (default: 0, this process)")
+    parser.add_argument("--workers", type=whole(0, 256), default=0, help="local processes (default: 0, this process)")
     parser.add_argument(
         "--ray",
         nargs="?",
@@ -13,7 +15,9 @@ def configure_crew(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="workers on Ray: on this machine, or on the cluster at the address, whose machines share the folder",
     )
-    parser.add_argument("--gpus", type=float, default=0.0, help="of each Ray worker, also a part of one (default: 0)")
+    parser.add_argument(
+        "--gpus", type=number(0, 256), default=0.0, help="of each Ray worker, also a part of one (default: 0)"
+    )
 
 
 def chosen_crew(args: argparse.Namespace) -> Any:

@@ -3,10 +3,12 @@
 import argparse
 from collections.abc import Sequence
 
+from ..arguments import whole
+
 
 def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
     parser.add_argument("--output", default="toybox.png", metavar="PNG", help="default: toybox.png")
-    parser.add_argument("--size", type=int, default=128, help="pixels of a view (default: 128)")
+    parser.add_argument("--size", type=whole(1, 4096), default=128, help="pixels of a view (default: 128)")
 
 
 def run(args: argparse.Namespace) -> int:

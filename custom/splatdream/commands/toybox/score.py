@@ -3,12 +3,14 @@
 import argparse
 from collections.abc import Sequence
 
+from ..arguments import device, number, whole
+
 
 def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
     parser.add_argument("prior", metavar="PRIOR", help="toybox-sd or toybox-mvdream, the packaged ones, or a folder")
-    parser.add_argument("--captions", type=int, default=44, help="of each kind, four views each (default: 44)")
-    parser.add_argument("--guidance-scale", type=float, default=3.0, help="default: 3")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    parser.add_argument("--captions", type=whole(1), default=44, help="of each kind, four views each (default: 44)")
+    parser.add_argument("--guidance-scale", type=number(0), default=3.0, help="default: 3")
+    parser.add_argument("--device", type=device, default="cpu", help="cpu or cuda (default: cpu)")
     parser.add_argument("--output", default=None, metavar="JSON", help="write the numbers there, too")
     parser.add_argument("--picture", metavar="PNG", help="draw some of the images there")
 

@@ -3,6 +3,8 @@
 import argparse
 from collections.abc import Sequence
 
+from ..arguments import LARGEST_SEED, device, number, whole
+
 
 def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
     parser.description = (
@@ -11,16 +13,18 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
     )
     parser.add_argument("network", choices=["vae", "sd", "mvdream", "flow"])
     parser.add_argument("--folder", default="outputs/toybox-priors", help="default: outputs/toybox-priors")
-    parser.add_argument("--steps", type=int, default=0, help="optimizer steps in total, earlier calls included")
-    parser.add_argument("--minutes", type=float, default=0.0, help="of this call")
-    parser.add_argument("--batch-size", type=int, default=32, help="images (default: 32)")
-    parser.add_argument("--learning-rate", type=float, default=5e-4, help="default: 5e-4")
-    parser.add_argument("--decay-steps", type=int, default=20000, help="where the learning rate ends (default: 20000)")
-    parser.add_argument("--save-minutes", type=float, default=5.0, help="between saves (default: 5)")
+    parser.add_argument("--steps", type=whole(0), default=0, help="optimizer steps in total, earlier calls included")
+    parser.add_argument("--minutes", type=number(0), default=0.0, help="of this call")
+    parser.add_argument("--batch-size", type=whole(1), default=32, help="images (default: 32)")
+    parser.add_argument("--learning-rate", type=number(0, 10), default=5e-4, help="default: 5e-4")
+    parser.add_argument(
+        "--decay-steps", type=whole(1), default=20000, help="where the learning rate ends (default: 20000)"
+    )
+    parser.add_argument("--save-minutes", type=number(0), default=5.0, help="between saves (default: 5)")
     parser.add_argument("--start-from", metavar="FOLDER", help="sd, mvdream, flow: finished weights to go on from")
-    parser.add_argument("--images", type=int, default=16000, help="to train on (default: 16000)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    parser.add_argument("--images", type=whole(1), default=16000, help="to train on (default: 16000)")
+    parser.add_argument("--seed", type=whole(0, LARGEST_SEED), default=0)
+    parser.add_argument("--device", type=device, default="cpu", help="cpu or cuda (default: cpu)")
     parser.add_argument("--bf16", action="store_true", help="forward passes in bfloat16")
 
 

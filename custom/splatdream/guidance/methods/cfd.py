@@ -8,8 +8,8 @@ from typing import Annotated
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ...options.option_range import OptionRange
 from ..denoiser import Denoiser
-from ..option_range import OptionRange
 from ..surface_noise import Surface, fixed_noise, surface_noise
 from .declaration import GuidanceMethod
 from .sds import sds_gradient

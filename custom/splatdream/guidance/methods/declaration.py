@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
+from ...options.option_range import OptionRange, annotated_range, check_range
 from ...priors.base import DiffusionPrior
-from ..option_range import OptionRange, annotated_range, check_range
 from ..step import GuidedStep
 from ..weighting import timestep_weights
 from .learner import Learner

@@ -8,8 +8,8 @@ from typing import Annotated
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ...options.option_range import OptionRange
 from ..denoiser import Denoiser, Text
-from ..option_range import OptionRange
 from .ddim_inversion import ddim_step, inversion_levels, invert
 from .declaration import GuidanceMethod
 

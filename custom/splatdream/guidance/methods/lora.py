@@ -14,10 +14,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ...cameras.random_streams import generator_for
+from ...options.option_range import OptionRange
 from ...priors.base import Condition, DiffusionPrior, Views
 from ...priors.gradient_range import amplified, train_through_half_precision
 from ...storage.device_copies import sent
-from ..option_range import OptionRange
 from ..step import GuidedStep
 from .learner import Learner
 from .particles import ParticleScore

@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ...options.option_range import OptionRange
 from ...storage.device_copies import sent
 from ..denoiser import Denoiser, Text
-from ..option_range import OptionRange
 from .declaration import GuidanceMethod
 
 

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ...options.option_range import OptionRange
 from ..denoiser import Denoiser
-from ..option_range import OptionRange
 from .ddim_inversion import inversion_levels, invert
 from .declaration import GuidanceMethod
 

@@ -8,9 +8,9 @@ from typing import Annotated
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ...options.option_range import OptionRange
 from ..classifier_free import guide
 from ..denoiser import Denoiser, Text
-from ..option_range import OptionRange
 from .declaration import GuidanceMethod
 
 

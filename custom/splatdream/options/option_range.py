@@ -22,11 +22,55 @@ class OptionRange:
     """What to do instead, for a field of a `Config`."""
 
     def __str__(self) -> str:
-        return f"at least {self.low:g}" if math.isinf(self.high) else f"{self.low:g} to {self.high:g}"
+        if math.isinf(self.low):
+            return "a number"
+        return f"at least {self.low:.12g}" if math.isinf(self.high) else f"{self.low:.12g} to {self.high:.12g}"
+
+    def numbers(self, name: str, value: Any) -> list[float]:
+        """The numbers in a value that must lie within the bounds.
+
+        Raises:
+            ValueError: it is not what the option takes.
+        """
+        # A schedule is linear between its corners.
+        return schedule_values(name, value)
 
 
-def check_range(name: str, value: Any, allowed: OptionRange, remedy: str) -> None:
-    """Every value that a number or schedule takes lies within the range: it is linear between its corners.
+class LearningRate(OptionRange):
+    """A number or a schedule, which goes on a logarithm, and so can begin and end anywhere but at 0."""
+
+    def __init__(self, high: float = 10.0, remedy: str = "0 does not train it") -> None:
+        super().__init__(0.0, high, remedy=remedy)
+
+    def numbers(self, name: str, value: Any) -> list[float]:
+        numbers = super().numbers(name, value)
+        if len(numbers) > 1 and 0 in numbers:
+            raise ValueError(f"{name} is {_shown(value)}, a schedule on a logarithm, and has a 0; take 1e-9 instead")
+        return numbers
+
+
+class RangeOfEach(OptionRange):
+    """Bounds of each number of a list."""
+
+    def numbers(self, name: str, value: Any) -> list[float]:
+        numbers = list(value)
+        if not all(map(_is_number, numbers)):
+            raise ValueError(f"{name} is {_shown(value)}, but must be a list of numbers")
+        return numbers
+
+
+class RangeOfEnds(RangeOfEach):
+    """Bounds of a lowest and a highest value, in this order."""
+
+    def numbers(self, name: str, value: Any) -> list[float]:
+        numbers = super().numbers(name, value)
+        if len(numbers) != 2 or numbers[0] > numbers[1]:
+            raise ValueError(f"{name} is {_shown(value)}, but must be [lowest, highest]")
+        return numbers
+
+
+def check_range(name: str, value: Any, allowed: OptionRange, remedy: str = "") -> None:
+    """Every number in a value lies within the range.
 
     Args:
         remedy: what to do instead, e.g. "leave it out for 10".
@@ -34,10 +78,11 @@ def check_range(name: str, value: Any, allowed: OptionRange, remedy: str) -> Non
     Raises:
         ValueError: a value beyond the range, or not a number.
     """
-    for number in schedule_values(name, value):
+    for number in allowed.numbers(name, value):
         if not allowed.low <= number <= allowed.high:
             reason = f" ({allowed.reason})" if allowed.reason else ""
-            raise ValueError(f"{name} is {_shown(value)}, but must be {allowed}{reason}; {remedy}")
+            remedy = f"; {remedy}" if remedy else ""
+            raise ValueError(f"{name} is {_shown(value)}, but must be {allowed}{reason}{remedy}")
 
 
 def annotated_range(annotation: Any) -> OptionRange | None:
@@ -60,7 +105,8 @@ def check_fields(name: str, cfg: Any, config_class: type) -> None:
         declared = {field: annotated_range(hint) for field, hint in inspect.get_annotations(base).items()}
         ranges |= {field: allowed for field, allowed in declared.items() if allowed is not None}
     for field, allowed in ranges.items():
-        check_range(f"{name}.{field}", getattr(cfg, field), allowed, allowed.remedy)
+        if (value := getattr(cfg, field)) is not None:
+            check_range(f"{name}.{field}".lstrip("."), value, allowed, allowed.remedy)
 
 
 def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
@@ -87,7 +133,7 @@ def schedule_values(name: str, value: Any) -> list[float]:
     if len(numbers) < 4 or len(numbers) % 2 or not all(_is_number(number) for number in numbers):
         raise ValueError(
             f"{name} is {_shown(value)}, but must be a number or a schedule: [start, end, end_step] or "
-            "[start_step, start, end, end_step]"
+            "[start_step, start, end, end_step], all of it finite"
         )
     return [numbers[1], *numbers[2::2]]
 
@@ -101,7 +147,7 @@ def schedule_steps(value: Any) -> list[int]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _shown(value: Any) -> str:

@@ -1,0 +1,1 @@
+"""What values the options of a configuration may take."""
