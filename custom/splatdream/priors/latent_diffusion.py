@@ -16,6 +16,7 @@ from .base import Condition, DiffusionPrior, Views
 from .cached_texts import CachedTexts
 from .clip_texts import TextCondition
 from .gradient_range import through_half_precision
+from .loras import Lora
 from .model_files import ModelFiles
 from .noise_process import NoiseProcess
 
@@ -78,16 +79,19 @@ class LatentDiffusionPrior(DiffusionPrior):
         image_size: int,
         options: NetworkOptions,
         encoder_files: ModelFiles | None = None,
+        loras: Sequence[Lora] = (),
     ) -> None:
         """
         Args:
             time_embedding: the part of `network` that embeds the timestep.
             encoder_files: where autoencoder and text encoder came from, if not from `files`.
+            loras: what has been added to the weights of `network` and is added to the text encoder.
         """
         if prediction_type not in PREDICTION_TYPES:
             raise ValueError(f"prediction type '{prediction_type}' must be one of {', '.join(PREDICTION_TYPES)}")
         self.files = files
         self.encoder_files = encoder_files or files
+        self._loras = tuple(loras)
         self.schedule = schedule
         self.network: nn.Module = network.eval().requires_grad_(False)
         self.time_embedding: nn.Module = time_embedding
@@ -108,6 +112,7 @@ class LatentDiffusionPrior(DiffusionPrior):
         return {
             **self.files.manifest(),
             **({"encoders": self.encoder_files.manifest()} if self.encoder_files is not self.files else {}),
+            **({"loras": [{"path": str(lora.path), **lora.content()} for lora in self._loras]} if self._loras else {}),
             "prediction_type": self.prediction_type,
             "image_size": self.image_size,
             "text_encoder_revision": self._texts.revision,
