@@ -14,7 +14,7 @@ _TARGETS = {
     "unet": ["to_q", "to_k", "to_v", "to_out.0"],
     "text_encoder": [*(f"{letter}_proj" for letter in ("q", "k", "v", "out")), "fc1", "fc2"],
 }
-_KOHYAS = {"unet": "lora_unet", "text_encoder": "lora_te"}
+_KOHYAS = {"unet": "lora_unet", "text_encoder": "lora_te", "text_encoder_2": "lora_te2"}
 
 
 def make_lora(

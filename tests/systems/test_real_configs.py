@@ -53,6 +53,7 @@ EVALUATIONS = {
     "quickstart-sd": 2,
     "sds-bridge": 2,
     "sd3-gaussian": 2,
+    "sdxl-gaussian": 2,
     # A guided prediction, one of the learned score, and a training step of it.
     "vsd-gaussian": 2 + 1 + 2,
     "vsd-particles": 2 + 1 + 2,
@@ -67,6 +68,7 @@ def models(tmp_path_factory):
         "splatdream-stable-diffusion-prior": tiny_models.make_tiny_stable_diffusion(folder / "sd"),
         "splatdream-mvdream-prior": tiny_models.make_tiny_mvdream(folder / "mvdream"),
         "clip": tiny_models.make_tiny_clip(folder / "clip"),
+        "splatdream-sdxl-prior": tiny_models.make_tiny_sdxl(folder / "sdxl"),
         "splatdream-sd3-prior": tiny_models.make_tiny_sd3(folder / "sd3", has_t5=False),
         "splatdream-flux-prior": tiny_models.make_tiny_flux(folder / "flux"),
     }

@@ -15,6 +15,7 @@ from .loras import Lora, loras_of
 from .model_files import STABLE_DIFFUSION_PARTS, ModelFiles, locate_model
 from .mvdream import ENCODER_PARTS, MVDreamPrior, load_mvdream
 from .sd3_texts import T5_PARTS
+from .sdxl import SDXL_PARTS, StableDiffusionXLPrior, load_sdxl
 from .single_file import locate_folder_or_file
 from .stable_diffusion import StableDiffusionPrior, load_stable_diffusion
 from .stable_diffusion_3 import SD3_PARTS, StableDiffusion3Prior, load_stable_diffusion_3
@@ -146,6 +147,22 @@ class RegisteredStableDiffusionPrior(AdaptedPrior):
 
     def __call__(self) -> StableDiffusionPrior:
         return self.load(load_stable_diffusion, base=self.cfg.base)
+
+
+@register("splatdream-sdxl-prior")
+class RegisteredStableDiffusionXLPrior(AdaptedPrior):
+    """Call it for the prior."""
+
+    @dataclass
+    class Config(AdaptedPrior.Config):
+        model: str = "sdxl"
+        """Short name (sdxl), hub id, or folder in diffusers layout."""
+
+    cfg: Config
+    models: ClassVar[Mapping[str, tuple[str, ...]]] = {"model": SDXL_PARTS}
+
+    def __call__(self) -> StableDiffusionXLPrior:
+        return self.load(load_sdxl)
 
 
 @register("splatdream-mvdream-prior")

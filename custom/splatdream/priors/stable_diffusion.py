@@ -78,11 +78,12 @@ def load_denoiser(files: ModelFiles) -> nn.Module:
     """
     from diffusers import UNet2DConditionModel
 
-    unet = _loaded(files, UNet2DConditionModel, "unet")
+    unet = load_network(files, UNet2DConditionModel, "unet")
     if unet.config.in_channels != unet.config.out_channels or unet.config.addition_embed_type is not None:
         raise ValueError(
             f"the network in {files.path} is no text-to-image model of the Stable Diffusion 1 or 2 family: it takes "
-            f"{unet.config.in_channels} channels, addition_embed_type={unet.config.addition_embed_type}"
+            f"{unet.config.in_channels} channels, addition_embed_type={unet.config.addition_embed_type}; "
+            "for Stable Diffusion XL set guidance.prior_type: splatdream-sdxl-prior"
         )
     return unet
 
@@ -91,7 +92,7 @@ def load_autoencoder(files: ModelFiles) -> nn.Module:
     """diffusers' AutoencoderKL, likewise."""
     from diffusers import AutoencoderKL
 
-    return _loaded(files, AutoencoderKL, "vae")
+    return load_network(files, AutoencoderKL, "vae")
 
 
 def load_schedule(files: ModelFiles) -> tuple[VariancePreserving, str]:
@@ -102,7 +103,8 @@ def load_schedule(files: ModelFiles) -> tuple[VariancePreserving, str]:
     return VariancePreserving(scheduler.alphas_cumprod.float()), scheduler.config.prediction_type
 
 
-def _loaded(files: ModelFiles, network_type: type, part: str) -> nn.Module:
+def load_network(files: ModelFiles, network_type: type, part: str) -> nn.Module:
+    """diffusers' network of that type, of a folder or of one file."""
     if files.path.is_file():
         return network_of(files, network_type, part)
     return network_type.from_pretrained(files.path, subfolder=part, variant=files.variant(part), local_files_only=True)
