@@ -18,7 +18,7 @@ pytest.importorskip("peft")
 import tiny_models
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-NETWORK_PRIORS = {f"splatdream-{kind}-prior" for kind in ("stable-diffusion", "mvdream", "sd3", "flux")}
+NETWORK_PRIORS = {f"splatdream-{kind}-prior" for kind in ("stable-diffusion", "mvdream", "sdxl", "sd3", "flux")}
 ALL = {path.stem: yaml.safe_load(path.read_text()) for path in sorted(CONFIGS.glob("*.yaml"))}
 REAL = {
     name: config

@@ -231,19 +231,16 @@ def missing_parts(path: Path, parts: Sequence[str], has_weights: bool = True) ->
     """What a model lacks. A single checkpoint file lacks nothing: what is in it is seen when it is read."""
     if path.is_file():
         return []
-    missing = []
-    for part in parts:
-        files = {file.name for file in (path / part).iterdir()} if (path / part).is_dir() else set()
-        if part.startswith("tokenizer"):
-            is_there = any(file in files for file in _TOKENIZER_FILES)
-        elif part == "scheduler":
-            is_there = "scheduler_config.json" in files
-        else:
-            is_whole = not has_weights or bool(_preferred_weights(sorted(files), False))
-            is_there = "config.json" in files and is_whole
-        if not is_there:
-            missing.append(part)
-    return missing
+    return [part for part in parts if not _is_there(path / part, has_weights)]
+
+
+def _is_there(folder: Path, has_weights: bool) -> bool:
+    files = sorted(file.name for file in folder.iterdir()) if folder.is_dir() else []
+    if folder.name.startswith("tokenizer"):
+        return any(file in files for file in _TOKENIZER_FILES)
+    if folder.name == "scheduler":
+        return "scheduler_config.json" in files
+    return "config.json" in files and (not has_weights or bool(_preferred_weights(files, False)))
 
 
 def file_sha256(path: Path) -> str:
