@@ -12,6 +12,7 @@ from diffusers import (
     SD3Transformer2DModel,
     StableDiffusion3Pipeline,
     StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
 from transformers import (
@@ -45,6 +46,26 @@ def make_tiny_mvdream(folder: Path) -> Path:
         sample_size=8, class_embed_type="projection", projection_class_embeddings_input_dim=16, **_unet_shape()
     )
     _pipeline(unet, "epsilon").save_pretrained(folder)
+    return folder
+
+
+def make_tiny_sdxl(folder: Path, num_sizes: int = 6) -> Path:
+    """Stable Diffusion XL base likewise; with `num_sizes` of 5, its refiner's network."""
+    torch.manual_seed(5)
+    unet = UNet2DConditionModel(
+        sample_size=8,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=16 + 8 * num_sizes,
+        **_unet_shape() | {"cross_attention_dim": 2 * TEXT_CHANNELS},
+    )
+    plain = _pipeline(unet, "epsilon")
+    StableDiffusionXLPipeline(
+        **{name: plain.components[name] for name in ("vae", "unet", "scheduler", "text_encoder", "tokenizer")},
+        text_encoder_2=CLIPTextModelWithProjection(_text_config(16)),
+        tokenizer_2=_tokenizer(),
+        add_watermarker=False,
+    ).save_pretrained(folder)
     return folder
 
 

@@ -27,3 +27,8 @@ def sd3_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def flux_folder(tmp_path_factory):
     return tiny_models.make_tiny_flux(tmp_path_factory.mktemp("models") / "flux")
+
+
+@pytest.fixture(scope="session")
+def sdxl_folder(tmp_path_factory):
+    return tiny_models.make_tiny_sdxl(tmp_path_factory.mktemp("models") / "sdxl")

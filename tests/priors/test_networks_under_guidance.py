@@ -17,7 +17,7 @@ from splatdream.prompts.view_prompts import make_view_prompts
 PROMPTS = make_view_prompts("a cat", negative_prompt="dog", is_view_dependent=True)
 
 
-@pytest.fixture(params=[f"splatdream-{kind}-prior" for kind in ("stable-diffusion", "mvdream", "sd3", "flux")])
+@pytest.fixture(params=[f"splatdream-{kind}-prior" for kind in ("stable-diffusion", "mvdream", "sdxl", "sd3", "flux")])
 def prior_type(request):
     return request.param
 

@@ -1,5 +1,6 @@
 """The adapter agrees with a plain diffusers pipeline on the same files."""
 
+import copy
 import gc
 import json
 import shutil
@@ -276,6 +277,21 @@ def test_half_precision_weights_load_from_a_folder_that_has_only_these(pipeline,
     assert "unet/diffusion_pytorch_model.fp16.safetensors" in other.manifest()["files"]
     rgb = torch.rand(1, 32, 32, 3, generator=generator)
     torch.testing.assert_close(other.encode_images(rgb), prior.encode_images(rgb))
+
+
+def test_a_folder_that_dreambooth_leaves_loads(pipeline, tmp_path, generator):
+    # Diffusers' script saves what it trained into a pipeline of the base's other parts, with checkpoints and pictures.
+    changed = copy.deepcopy(pipeline.unet)
+    with torch.no_grad():
+        changed.conv_out.bias += 0.5
+    parts = pipeline.components | {"unet": changed}
+    StableDiffusionPipeline(**parts, requires_safety_checker=False).save_pretrained(tmp_path)
+    (tmp_path / "checkpoint-500" / "unet").mkdir(parents=True)
+    (tmp_path / "image_0.png").write_bytes(b"")
+    prior, noisy, timesteps = load_stable_diffusion(str(tmp_path)), some_latents(1, generator), torch.tensor([500])
+    condition = prior.encode_texts(["a cat"])
+    expected = pipeline.unet(noisy, timesteps, encoder_hidden_states=embeddings(condition)).sample + 0.5
+    torch.testing.assert_close(prior.predict_noise(noisy, timesteps, condition, some_views(1)), expected)
 
 
 def test_the_manifest_names_the_files_by_their_hashes(stable_diffusion_folder, tmp_path):

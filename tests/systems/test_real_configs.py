@@ -19,7 +19,7 @@ import tiny_models
 from tiny_shap_e import make_tiny_shap_e
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-NETWORK_PRIORS = {f"splatdream-{kind}-prior" for kind in ("stable-diffusion", "mvdream", "sd3", "flux")}
+NETWORK_PRIORS = {f"splatdream-{kind}-prior" for kind in ("stable-diffusion", "mvdream", "sdxl", "sd3", "flux")}
 ALL = {path.stem: yaml.safe_load(path.read_text()) for path in sorted(CONFIGS.glob("*.yaml"))}
 REAL = {
     name: config
@@ -55,6 +55,7 @@ EVALUATIONS = {
     "quickstart-sd": 2,
     "sds-bridge": 2,
     "sd3-gaussian": 2,
+    "sdxl-gaussian": 2,
     # A guided prediction, one of the learned score, and a training step of it.
     "vsd-gaussian": 2 + 1 + 2,
     "vsd-particles": 2 + 1 + 2,
@@ -69,6 +70,7 @@ def models(tmp_path_factory):
         "splatdream-stable-diffusion-prior": tiny_models.make_tiny_stable_diffusion(folder / "sd"),
         "splatdream-mvdream-prior": tiny_models.make_tiny_mvdream(folder / "mvdream"),
         "clip": tiny_models.make_tiny_clip(folder / "clip"),
+        "splatdream-sdxl-prior": tiny_models.make_tiny_sdxl(folder / "sdxl"),
         "splatdream-sd3-prior": tiny_models.make_tiny_sd3(folder / "sd3", has_t5=False),
         "splatdream-flux-prior": tiny_models.make_tiny_flux(folder / "flux"),
     }

@@ -61,7 +61,7 @@ FEATURES = (
     Feature(
         "Stable Diffusion and MVDream", ("diffusers", "transformers"), "pip install diffusers transformers accelerate"
     ),
-    Feature("variational score distillation", ("peft",), "pip install peft"),
+    Feature("LoRA files, VSD, ESD", ("peft",), "pip install peft"),
     Feature(
         "meshes and textures",
         ("skimage", "fast_simplification", "xatlas", "embreex", "trimesh"),

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .base import Condition
 from .condition_cache import ConditionCache
+from .loras import Lora
 from .model_files import ModelFiles
 
 
@@ -22,18 +23,27 @@ class CachedTexts(ABC):
     The encoders are loaded only when a text is not in the cache, and are dropped right after.
     """
 
-    def __init__(self, kind: str, files: ModelFiles, parts: Sequence[str], cache: ConditionCache | None) -> None:
+    def __init__(
+        self,
+        kind: str,
+        files: ModelFiles,
+        parts: Sequence[str],
+        cache: ConditionCache | None,
+        loras: Sequence[Lora] = (),
+    ) -> None:
         """
         Args:
             kind: of the cache's entries; says what is made of a text.
             parts: encoders and tokenizers, whose content the entries belong to.
+            loras: of these, those that change an encoder are added to it, and count in the entries' content.
         """
         self._kind = kind
         self._files = files
         self._cache = cache
         # By content: copies of one model under several ids, or on disk and on the hub, share their entries.
-        hashes = files.hashes(parts)
-        self.revision = hashlib.sha256(repr(sorted(hashes.items())).encode()).hexdigest()
+        self._loras = [lora for lora in loras if lora.changes_texts()]
+        content = sorted(files.hashes(parts).items()) + [tuple(lora.content().items()) for lora in self._loras]
+        self.revision = hashlib.sha256(repr(content).encode()).hexdigest()
 
     @abstractmethod
     def condition(self, texts: Sequence[str]) -> Condition:

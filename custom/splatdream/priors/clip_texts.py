@@ -15,7 +15,9 @@ from ..storage.device_copies import sent
 from .base import Condition
 from .cached_texts import CachedTexts, tokens_of
 from .condition_cache import ConditionCache
+from .loras import Lora, add_to_text_encoder
 from .model_files import ModelFiles
+from .single_file import text_encoder_of
 
 TEXT_PARTS = ("text_encoder", "tokenizer")
 
@@ -57,8 +59,8 @@ class TextCondition(Condition):
 class ClipTexts(CachedTexts):
     """Texts through the CLIP text encoder of Stable Diffusion 1 and 2."""
 
-    def __init__(self, files: ModelFiles, cache: ConditionCache | None = None) -> None:
-        super().__init__("clip-text", files, TEXT_PARTS, cache)
+    def __init__(self, files: ModelFiles, cache: ConditionCache | None = None, loras: Sequence[Lora] = ()) -> None:
+        super().__init__("clip-text", files, TEXT_PARTS, cache, loras)
 
     def condition(self, texts: Sequence[str]) -> TextCondition:
         return TextCondition(EmbeddingTable(self.encode(texts)), torch.arange(len(texts)))
@@ -74,6 +76,7 @@ class ClipTexts(CachedTexts):
     @torch.no_grad()
     def _run(self, texts: list[str]) -> Iterator[Mapping[str, Tensor]]:
         tokenizer, encoder = load_text_encoder(self._files)
+        add_to_text_encoder(encoder, self._loras, "text_encoder")
         uses_mask = getattr(encoder.config, "use_attention_mask", False)
         for tokens in map(partial(tokens_of, tokenizer), texts):
             states = encoder(tokens.input_ids, attention_mask=tokens.attention_mask if uses_mask else None)[0]
@@ -85,9 +88,12 @@ def load_text_encoder(files: ModelFiles) -> tuple[object, torch.nn.Module]:
     from transformers import CLIPTextModel, CLIPTokenizer
 
     with files.reading("tokenizer"):
-        tokenizer = CLIPTokenizer.from_pretrained(files.path, subfolder="tokenizer", local_files_only=True)
-    with files.reading("text_encoder"):
-        encoder = CLIPTextModel.from_pretrained(
-            files.path, subfolder="text_encoder", variant=files.variant("text_encoder"), local_files_only=True
-        )
+        tokenizer = CLIPTokenizer.from_pretrained(files.configurations, subfolder="tokenizer", local_files_only=True)
+    if files.path.is_file():
+        encoder = text_encoder_of(files)
+    else:
+        with files.reading("text_encoder"):
+            encoder = CLIPTextModel.from_pretrained(
+                files.path, subfolder="text_encoder", variant=files.variant("text_encoder"), local_files_only=True
+            )
     return tokenizer, encoder.float().eval().requires_grad_(False)

@@ -39,7 +39,8 @@ def content_of(registered: BaseObject) -> dict[str, object]:
 def files_content(files: ModelFiles) -> dict[str, str]:
     """Hashes of a model's files by their place in it; JSON files by their values that can change an answer."""
     if files.path.is_file():
-        return {"checkpoint": file_sha256(files.path)}
+        layout = {} if files.layout is None else files_content(files.layout)
+        return {"checkpoint": file_sha256(files.path), **layout}
     return {name: _json_file(files, name) or file_sha256(files.path / name) for name in files.used()}
 
 

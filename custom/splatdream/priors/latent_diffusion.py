@@ -16,6 +16,7 @@ from .base import Condition, DiffusionPrior, Views
 from .cached_texts import CachedTexts
 from .clip_texts import TextCondition
 from .gradient_range import through_half_precision
+from .loras import Lora
 from .model_files import ModelFiles
 from .noise_process import NoiseProcess
 
@@ -78,16 +79,19 @@ class LatentDiffusionPrior(DiffusionPrior):
         image_size: int,
         options: NetworkOptions,
         encoder_files: ModelFiles | None = None,
+        loras: Sequence[Lora] = (),
     ) -> None:
         """
         Args:
             time_embedding: the part of `network` that embeds the timestep.
             encoder_files: where autoencoder and text encoder came from, if not from `files`.
+            loras: what has been added to the weights of `network` and is added to the text encoder.
         """
         if prediction_type not in PREDICTION_TYPES:
             raise ValueError(f"prediction type '{prediction_type}' must be one of {', '.join(PREDICTION_TYPES)}")
         self.files = files
         self.encoder_files = encoder_files or files
+        self._loras = tuple(loras)
         self.schedule = schedule
         self.network: nn.Module = network.eval().requires_grad_(False)
         self.time_embedding: nn.Module = time_embedding
@@ -108,6 +112,7 @@ class LatentDiffusionPrior(DiffusionPrior):
         return {
             **self.files.manifest(),
             **({"encoders": self.encoder_files.manifest()} if self.encoder_files is not self.files else {}),
+            **({"loras": [{"path": str(lora.path), **lora.content()} for lora in self._loras]} if self._loras else {}),
             "prediction_type": self.prediction_type,
             "image_size": self.image_size,
             "text_encoder_revision": self._texts.revision,
@@ -130,14 +135,14 @@ class LatentDiffusionPrior(DiffusionPrior):
             )
         self._place(rgb.device)
         images = resized(rgb.movedim(-1, 1), self.image_size)
-        if self._dtype == torch.float16:
+        if self._vae_dtype == torch.float16:
             return through_half_precision(self._encode, 2 * images - 1)
         return self._encode(2 * images - 1)
 
     def decode_latents(self, latents: Float[Tensor, "B c h w"]) -> Float[Tensor, "B H W 3"]:
         """Images in [0, 1] of the prior's own resolution. No step of a distillation needs it."""
         self._place(latents.device)
-        scaled = self._network_input(latents / self.vae.config.scaling_factor + self._shift)
+        scaled = self._network_input(latents / self.vae.config.scaling_factor + self._shift, self._vae_dtype)
         images = torch.cat([self.vae.decode(part).sample for part in self._slices(scaled)])
         return (images.to(latents.dtype) / 2 + 0.5).clamp(0, 1).movedim(1, -1)
 
@@ -153,7 +158,7 @@ class LatentDiffusionPrior(DiffusionPrior):
             raise TypeError(f"a condition of type {type(condition).__name__} was made by another prior")
         self._place(noisy_latents.device)
         output = self._denoise(
-            self._network_input(noisy_latents),
+            self._network_input(noisy_latents, self._dtype),
             sent(timesteps, noisy_latents.device),
             condition,
             views,
@@ -179,21 +184,26 @@ class LatentDiffusionPrior(DiffusionPrior):
     def _dtype(self) -> torch.dtype:
         return self._options.dtype_on(self._device)
 
+    @property
+    def _vae_dtype(self) -> torch.dtype:
+        """The precision of the autoencoder."""
+        return self._dtype
+
     def _place(self, device: torch.device) -> None:
         """The networks go where they are used."""
         if self._device == device:
             return
         self._device = device
-        for part in (self.network, self.vae):
+        for part, dtype in ((self.network, self._dtype), (self.vae, self._vae_dtype)):
             for tensor in (*part.parameters(), *part.buffers()):
                 if id(tensor) in self._own_weights:
-                    tensor.data = self._network_input(tensor.data)
+                    tensor.data = self._network_input(tensor.data, dtype)
                 else:
                     tensor.data = tensor.data.to(device)
 
-    def _network_input(self, images: Tensor) -> Tensor:
+    def _network_input(self, images: Tensor, dtype: torch.dtype) -> Tensor:
         """On the device, in the precision and, for images and convolutions, in the memory format of the networks."""
-        images = images.to(self._device, self._dtype)
+        images = images.to(self._device, dtype)
         is_channels_last = self._options.channels_last and self._device.type == "cuda" and images.ndim == 4
         return images.contiguous(memory_format=torch.channels_last) if is_channels_last else images
 
@@ -208,7 +218,7 @@ class LatentDiffusionPrior(DiffusionPrior):
             return torch.utils.checkpoint.checkpoint(means, images, use_reentrant=False, preserve_rng_state=False)
 
         encode = means_recomputed if self._options.vae_checkpointing else means
-        latents = torch.cat([encode(part) for part in self._slices(self._network_input(images))])
+        latents = torch.cat([encode(part) for part in self._slices(self._network_input(images, self._vae_dtype))])
         return (latents.to(images.dtype) - self._shift) * self.vae.config.scaling_factor
 
     @property

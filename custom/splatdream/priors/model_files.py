@@ -38,18 +38,28 @@ class ModelFiles:
     """The folders of the pipeline that are read."""
     prefers_half: bool = False
     """Read fp16 weights of the networks where there are any."""
+    has_weights: bool = True
+    """False where only configurations and tokenizers are read."""
+    layout: "ModelFiles | None" = None
+    """Of one checkpoint file, which holds weights alone: where configurations and tokenizers are."""
+
+    @property
+    def configurations(self) -> Path:
+        """The folder in diffusers layout that says how the networks are built."""
+        return self.path if self.layout is None else self.layout.path
 
     def used(self, parts: Sequence[str] | None = None) -> list[str]:
         """The files that are read, by their path inside the folder."""
         if self.path.is_file():
             return [self.path.name]
         names = [path.relative_to(self.path).as_posix() for path in self.path.glob("*/*") if path.is_file()]
-        return choose_files(names, self.parts if parts is None else parts, self.prefers_half)
+        return choose_files(names, self.parts if parts is None else parts, self.prefers_half, self.has_weights)
 
     def hashes(self, parts: Sequence[str] | None = None) -> dict[str, str]:
         """SHA-256 of the files that are read; takes seconds for a large folder."""
         root = self.path.parent if self.path.is_file() else self.path
-        return {name: file_sha256(root / name) for name in self.used(parts)}
+        hashes = {name: file_sha256(root / name) for name in self.used(parts)}
+        return hashes | ({} if self.layout is None else self.layout.hashes(parts))
 
     def variant(self, part: str) -> str | None:
         """What diffusers and transformers call the chosen weights of a part: "fp16" or None for the plain files."""
@@ -75,7 +85,14 @@ class ModelFiles:
 
     def manifest(self) -> dict[str, object]:
         """What a run's record has to say about the files."""
-        return {"model": self.name, "model_id": self.model_id, "revision": self.revision, "files": self.hashes()}
+        base = {} if self.layout is None else {"base": self.layout.model_id}
+        return {
+            "model": self.name,
+            "model_id": self.model_id,
+            "revision": self.revision,
+            **base,
+            "files": self.hashes(),
+        }
 
 
 class Hub:
@@ -97,14 +114,21 @@ class Hub:
         # No file asked for: the library would compare with all of the repository, of which we never need all.
         return self._download(model, revision, files=[], local_files_only=True)
 
-    def download(self, model: HubModel, revision: str | None, parts: Sequence[str], prefers_half: bool) -> Path:
+    def download(
+        self,
+        model: HubModel,
+        revision: str | None,
+        parts: Sequence[str],
+        prefers_half: bool,
+        has_weights: bool = True,
+    ) -> Path:
         """The same after fetching what is missing."""
         if model.filename:
             return self._download(model, revision, files=[], local_files_only=False)
         from huggingface_hub import HfApi
 
         siblings = HfApi().model_info(model.repo_id, revision=revision).siblings or []
-        files = choose_files([sibling.rfilename for sibling in siblings], parts, prefers_half)
+        files = choose_files([sibling.rfilename for sibling in siblings], parts, prefers_half, has_weights)
         return self._download(model, revision, files, local_files_only=False)
 
     def _download(self, model: HubModel, revision: str | None, files: list[str], local_files_only: bool) -> Path:
@@ -123,6 +147,7 @@ def locate_model(
     is_offline: bool = False,
     prefers_half: bool = False,
     hub: Hub | None = None,
+    has_weights: bool = True,
 ) -> ModelFiles:
     """The files of a model, downloaded when they have to be.
 
@@ -132,6 +157,7 @@ def locate_model(
         name: a local path, a short name (model_ids.py), a hub id, or `owner/repository:file`.
         parts: folders of the pipeline that are needed.
         prefers_half: take fp16 weights where the repository has them.
+        has_weights: False for the configurations and tokenizers alone.
 
     Raises:
         FileNotFoundError: not found; one message with everything that was tried and what to do.
@@ -139,16 +165,17 @@ def locate_model(
     """
     local = Path(name).expanduser()
     if local.exists():
-        return _whole(ModelFiles(name, str(local.resolve()), None, local.resolve(), tuple(parts), prefers_half))
+        local = local.resolve()
+        return _whole(ModelFiles(name, str(local), None, local, tuple(parts), prefers_half, has_weights))
     packaged = packaged_folder(name)
     if packaged is not None:
-        return _whole(ModelFiles(name, name, None, packaged, tuple(parts), prefers_half))
+        return _whole(ModelFiles(name, name, None, packaged, tuple(parts), prefers_half, has_weights))
 
     hub = hub or Hub()
     is_offline = is_offline or hub.is_offline
     finders: list[Callable[[HubModel], Path]] = [lambda model: hub.cached(model, revision)]
     if not is_offline:
-        finders.append(lambda model: hub.download(model, revision, parts, prefers_half))
+        finders.append(lambda model: hub.download(model, revision, parts, prefers_half, has_weights))
     tried: dict[str, list[str]] = {}
     for find, model in itertools.product(finders, candidates(name)):
         reasons = tried.setdefault(model.name, [])
@@ -157,9 +184,9 @@ def locate_model(
         except Exception as error:  # no network, gone, gated, ...: told in the message, and the next one is tried
             reasons.append("not on this machine" if not reasons else _told(error))
             continue
-        missing = missing_parts(path, parts)
+        missing = missing_parts(path, parts, has_weights)
         if not missing:
-            return ModelFiles(name, model.name, _commit(path), path, tuple(parts), prefers_half)
+            return ModelFiles(name, model.name, _commit(path), path, tuple(parts), prefers_half, has_weights)
         reasons.append(f"it lacks {', '.join(missing)}")
     raise FileNotFoundError(missing_model_message(name, tried, is_offline))
 
@@ -172,7 +199,7 @@ def _told(error: Exception) -> str:
     return f"{type(error).__name__}: {first_line}"
 
 
-def choose_files(names: Iterable[str], parts: Sequence[str], prefers_half: bool) -> list[str]:
+def choose_files(names: Iterable[str], parts: Sequence[str], prefers_half: bool, has_weights: bool = True) -> list[str]:
     """The files of a repository that a prior reads: configurations, tokenizer tables, one set of weights a part.
 
     A set is one file, or several shards with the index that says what is in which.
@@ -183,25 +210,29 @@ def choose_files(names: Iterable[str], parts: Sequence[str], prefers_half: bool)
     places, chosen = [Path(name) for name in sorted(names)], []
     for part in parts:
         files = [place.name for place in places if place.parent == Path(part)]
-        weights = _preferred_weights(files, prefers_half and part in _HALF_PARTS)
+        weights = _preferred_weights(files, prefers_half and part in _HALF_PARTS) if has_weights else []
         chosen += [f"{part}/{file}" for file in files if file.endswith((".json", ".txt")) or file in weights]
     return chosen
 
 
 def _whole(files: ModelFiles) -> ModelFiles:
-    missing = missing_parts(files.path, files.parts)
+    missing = missing_parts(files.path, files.parts, files.has_weights)
     if missing:
         raise FileNotFoundError(
             f"the folder {files.path} is not a complete model in diffusers layout: it lacks {', '.join(missing)}; "
             "copy or install it again"
         )
     for name in files.used():
-        _check_header(files.path.parent / name if files.path.is_file() else files.path / name)
+        check_header(files.path.parent / name if files.path.is_file() else files.path / name)
     return files
 
 
-def _check_header(path: Path) -> None:
-    """A safetensors file says in its first bytes how long it is."""
+def check_header(path: Path) -> None:
+    """A safetensors file says in its first bytes how long it is.
+
+    Raises:
+        ValueError: it is shorter or longer, or no such file.
+    """
     if path.suffix != ".safetensors":
         return
     from safetensors import SafetensorError, safe_open
@@ -213,22 +244,20 @@ def _check_header(path: Path) -> None:
         raise ValueError(f"{path} is damaged ({error}); copy or download it again") from None
 
 
-def missing_parts(path: Path, parts: Sequence[str]) -> list[str]:
+def missing_parts(path: Path, parts: Sequence[str], has_weights: bool = True) -> list[str]:
     """What a model lacks. A single checkpoint file lacks nothing: what is in it is seen when it is read."""
     if path.is_file():
         return []
-    missing = []
-    for part in parts:
-        files = {file.name for file in (path / part).iterdir()} if (path / part).is_dir() else set()
-        if part.startswith("tokenizer"):
-            is_there = any(file in files for file in _TOKENIZER_FILES)
-        elif part == "scheduler":
-            is_there = "scheduler_config.json" in files
-        else:
-            is_there = "config.json" in files and bool(_preferred_weights(sorted(files), False))
-        if not is_there:
-            missing.append(part)
-    return missing
+    return [part for part in parts if not _is_there(path / part, has_weights)]
+
+
+def _is_there(folder: Path, has_weights: bool) -> bool:
+    files = sorted(file.name for file in folder.iterdir()) if folder.is_dir() else []
+    if folder.name.startswith("tokenizer"):
+        return any(file in files for file in _TOKENIZER_FILES)
+    if folder.name == "scheduler":
+        return "scheduler_config.json" in files
+    return "config.json" in files and (not has_weights or bool(_preferred_weights(files, False)))
 
 
 def file_sha256(path: Path) -> str:

@@ -75,6 +75,7 @@ ALIASES: dict[str, tuple[HubModel, ...]] = {
     "sd3": (_gated("stabilityai/stable-diffusion-3-medium-diffusers", _STABILITY),),
     "sd35-medium": (_gated("stabilityai/stable-diffusion-3.5-medium", _STABILITY),),
     "sd35-large": (_gated("stabilityai/stable-diffusion-3.5-large", _STABILITY),),
+    "sdxl": (HubModel("stabilityai/stable-diffusion-xl-base-1.0", _OPENRAIL_2, patterns=_ONE_SET),),
     "flux-schnell": (_gated("black-forest-labs/FLUX.1-schnell", "Apache-2.0"),),
 }
 """Short name -> copies of the same weights, the preferred one first."""

@@ -1,10 +1,10 @@
 """The priors made of large networks, by their registered names."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar
 
-from ..host import BaseObject, info, register
+from ..host import BaseObject, config_to_primitive, info, register
 from ..options.option_range import OptionRange
 from ..storage.cache_folder import cache_folder
 from .condition_cache import ConditionCache
@@ -12,15 +12,18 @@ from .content import files_content
 from .flux import FLUX_PARTS, FluxPrior, load_flux
 from .kept import kept_or_loaded
 from .latent_diffusion import LatentDiffusionPrior, NetworkOptions
-from .model_files import STABLE_DIFFUSION_PARTS, locate_model
+from .loras import Lora, loras_of
+from .model_files import STABLE_DIFFUSION_PARTS, ModelFiles, locate_model
 from .mvdream import ENCODER_PARTS, MVDreamPrior, load_mvdream
 from .sd3_texts import T5_PARTS
+from .sdxl import SDXL_PARTS, StableDiffusionXLPrior, load_sdxl
+from .single_file import locate_folder_or_file
 from .stable_diffusion import StableDiffusionPrior, load_stable_diffusion
 from .stable_diffusion_3 import SD3_PARTS, StableDiffusion3Prior, load_stable_diffusion_3
 
 _LARGEST_SHRINKING = 8
 """Pixels to a latent of the published autoencoders."""
-_PLACES = ("model", "encoders", "revision", "offline", "cache_texts")
+_PLACES = ("model", "encoders", "revision", "offline", "cache_texts", "loras", "base")
 """Fields that say where things lie; what lies there counts instead."""
 
 
@@ -77,12 +80,15 @@ class NetworkPrior(BaseObject):
     def content(self) -> dict[str, object]:
         """What the answers depend on: settings, and what is in the files, wherever they lie."""
         settings = {str(name): value for name, value in self.cfg.items() if name not in _PLACES}
-        for field, parts in self.parts().items():
-            if self.cfg[field]:
-                revision = self.cfg.revision or None if field == "model" else None
-                files = locate_model(self.cfg[field], parts, revision, self.cfg.offline, self.options().prefers_half)
-                settings[field] = files_content(files)
+        for name, parts in self.parts().items():
+            if self.cfg[name]:
+                settings[name] = files_content(self.files(name, parts))
         return settings
+
+    def files(self, name: str, parts: tuple[str, ...]) -> ModelFiles:
+        """Those of the model that the field `name` names."""
+        revision = self.cfg.revision or None if name == "model" else None
+        return locate_model(self.cfg[name], parts, revision, self.cfg.offline, self.options().prefers_half)
 
     def load(self, load: Callable[..., LatentDiffusionPrior], **more: object) -> LatentDiffusionPrior:
         """What `load` makes of the configuration. Says which weights were taken: a name stands for several places."""
@@ -101,19 +107,63 @@ class NetworkPrior(BaseObject):
         return prior
 
 
-@register("splatdream-stable-diffusion-prior")
-class RegisteredStableDiffusionPrior(NetworkPrior):
-    """Call it for the prior."""
+class AdaptedPrior(NetworkPrior):
+    """One whose networks LoRA files can change."""
 
     @dataclass
     class Config(NetworkPrior.Config):
-        model: str = "sd21-base"
-        """Short name (sd21-base, sd15, sd21, toybox-sd), hub id, or folder in diffusers layout."""
+        loras: list[Any] = field(default_factory=list)
+        """LoRA files, each {path: file.safetensors, weight: 1.0}, added to the weights; docs/priors.md."""
 
     cfg: Config
 
+    def configure(self) -> None:
+        super().configure()
+        self.loras: tuple[Lora, ...] = loras_of(config_to_primitive(self.cfg.loras))
+
+    def content(self) -> dict[str, object]:
+        loras = [lora.content() for lora in self.loras]
+        return super().content() | ({"loras": loras} if loras else {})
+
+    def load(self, load: Callable[..., LatentDiffusionPrior], **more: object) -> LatentDiffusionPrior:
+        return super().load(load, loras=self.loras, **more)
+
+
+@register("splatdream-stable-diffusion-prior")
+class RegisteredStableDiffusionPrior(AdaptedPrior):
+    """Call it for the prior."""
+
+    @dataclass
+    class Config(AdaptedPrior.Config):
+        model: str = "sd21-base"
+        """Short name (sd21-base, sd15, sd21, toybox-sd), hub id, folder in diffusers layout, or .safetensors file."""
+        base: str = ""
+        """Model that a .safetensors file was trained from; empty for sd15 or sd21-base, whichever fits."""
+
+    cfg: Config
+
+    def files(self, name: str, parts: tuple[str, ...]) -> ModelFiles:
+        revision, half = self.cfg.revision or None, self.options().prefers_half
+        return locate_folder_or_file(self.cfg.model, self.cfg.base, revision, self.cfg.offline, half)
+
     def __call__(self) -> StableDiffusionPrior:
-        return self.load(load_stable_diffusion)
+        return self.load(load_stable_diffusion, base=self.cfg.base)
+
+
+@register("splatdream-sdxl-prior")
+class RegisteredStableDiffusionXLPrior(AdaptedPrior):
+    """Call it for the prior."""
+
+    @dataclass
+    class Config(AdaptedPrior.Config):
+        model: str = "sdxl"
+        """Short name (sdxl), hub id, or folder in diffusers layout."""
+
+    cfg: Config
+    models: ClassVar[Mapping[str, tuple[str, ...]]] = {"model": SDXL_PARTS}
+
+    def __call__(self) -> StableDiffusionXLPrior:
+        return self.load(load_sdxl)
 
 
 @register("splatdream-mvdream-prior")
