@@ -27,10 +27,10 @@ MAY_IMPORT = {
     "guidance": {"priors", "prompts", "cameras", "toybox"},
     # Of guidance, the ranges of options.
     "densification": {"gaussians", "cameras", "rendering", "guidance"},
-    "assets": {"cameras", "gaussians", "losses", "densification", "rendering", "meshing", "texture", "export"},
+    "assets": {"cameras", "fields", "gaussians", "losses", "densification", "rendering", "meshing", "texture", "export"},
     "meshing": {"gaussians", "fields"},
-    "texture": {"meshing", "cameras", "gaussians", "rendering"},
-    "export": {"gaussians", "meshing", "texture"},
+    "texture": {"meshing", "cameras", "fields", "gaussians", "rendering"},
+    "export": {"fields", "gaussians", "meshing", "texture"},
     "evaluation": {"rendering", "priors", "prompts", "toybox", "cameras", "gaussians", "meshing", "texture"},
     "viewer": {"assets", "export"},
 }
