@@ -27,7 +27,17 @@ MAY_IMPORT = {
     "guidance": {"priors", "prompts", "cameras", "toybox"},
     # Of guidance, the ranges of options.
     "densification": {"gaussians", "cameras", "rendering", "guidance"},
-    "assets": {"cameras", "fields", "gaussians", "losses", "densification", "rendering", "meshing", "texture", "export"},
+    "assets": {
+        "cameras",
+        "densification",
+        "export",
+        "fields",
+        "gaussians",
+        "losses",
+        "meshing",
+        "rendering",
+        "texture",
+    },
     "meshing": {"gaussians", "fields"},
     "texture": {"meshing", "cameras", "fields", "gaussians", "rendering"},
     "export": {"fields", "gaussians", "meshing", "texture"},

@@ -72,8 +72,8 @@ class FieldGeometry(Asset):
         cfg = self.cfg
         if not 0 <= cfg.first_levels <= cfg.num_levels or cfg.levels_every < 1:
             raise ValueError(
-                f"system.geometry.first_levels {cfg.first_levels} must be between 0 and num_levels {cfg.num_levels}, and "
-                f"levels_every {cfg.levels_every} at least 1"
+                f"system.geometry.first_levels {cfg.first_levels} must be between 0 and num_levels {cfg.num_levels}, "
+                f"and levels_every {cfg.levels_every} at least 1"
             )
         options = FieldOptions(
             radius=cfg.radius,

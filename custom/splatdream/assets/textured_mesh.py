@@ -46,7 +46,7 @@ class TexturedMeshGeometry(Asset):
         resolution: int = 128
         """Grid points along the longest side of the object, where Gaussians are meshed."""
         threshold: float | None = None
-        """Density of the surface, of a field the opacity of one sample; none chooses the one whose silhouettes match."""
+        """Density of the surface, of a field the opacity of a sample; none chooses the one whose silhouettes match."""
         smoothing_iterations: int = 5
         """Pairs of Taubin steps."""
         target_faces: int = 20_000

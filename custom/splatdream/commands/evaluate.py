@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
         "Says whether an asset has one face (ok), several (repeated), the same picture on every side (collapsed), none "
         "(faceless), or a prompt without a front (frontless); and how it looks. docs/evaluation.md."
     )
-    parser.add_argument("asset", metavar="ASSET", help="a run's folder, .ply, .splat, .safetensors (a field), .glb or .obj")
+    parser.add_argument("asset", metavar="ASSET", help="a run's folder, .ply, .splat, .safetensors, .glb, .obj")
     parser.add_argument("--prompt", required=True, help="what it should be, without a view word")
     parser.add_argument(
         "--prior",

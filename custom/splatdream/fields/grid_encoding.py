@@ -1,6 +1,6 @@
 """Features of a point from grids of several resolutions: small ones whole, large ones hashed.
 
-Instant NGP's encoding (arXiv:2201.05989, sec. 3). P points, L levels, F features a level, E entries of the table.
+Instant NGP's encoding (arXiv:2201.05989, sec. 3). P points, L levels, F features a level.
 """
 
 import itertools
@@ -26,21 +26,37 @@ def level_resolutions(num_levels: int, coarsest: int, finest: int) -> list[int]:
     return [int(round(coarsest * growth**level, 6)) for level in range(num_levels)]
 
 
-def corner_weights(
-    points: Float[Tensor, "P 3"], resolutions: Float[Tensor, "L"]
-) -> tuple[Int[Tensor, "P L 8 3"], Float[Tensor, "P L 8"]]:
-    """The eight grid points round each point of the unit cube, and their trilinear weights, which add up to 1."""
-    places = points[:, None, :] * resolutions[:, None]
+def corners_of(
+    points: Float[Tensor, "P 3"], resolution: int, largest: int
+) -> tuple[Int[Tensor, "P 8"], Float[Tensor, "P 8"]]:
+    """Rows of a level's part of the table round each point of the unit cube, and their trilinear weights.
+
+    Args:
+        largest: a level with more grid points than this shares as many rows by a hash.
+    """
+    places = points.T * resolution
     # On the far side of the cube the last cell takes the point.
-    low = torch.minimum(places.floor(), resolutions[:, None] - 1).clamp(min=0)
-    share = (places - low)[:, :, None, :]
-    corners = torch.tensor(_CORNERS, device=points.device)
-    weights = torch.where(corners.bool(), share, 1 - share).prod(-1)
-    return low.long()[:, :, None, :] + corners, weights
+    low = places.floor().clamp_(0, resolution - 1)
+    share = places - low
+    side, low = resolution + 1, low.long()
+    if is_hashed := side**3 > largest:
+        first, mixed = low * low.new_tensor(_PRIMES)[:, None], low.new_tensor(_PRIMES)
+    else:
+        mixed = low.new_tensor([side * side, side, 1])
+        first = low * mixed[:, None]
+    # Corner by corner: tensors of few long rows take a tenth of the time of those of many short ones.
+    indices = torch.empty(len(points), 8, dtype=torch.int32, device=points.device)
+    weights = points.new_empty(len(points), 8)
+    for corner, ahead in enumerate(_CORNERS):
+        x, y, z = (first[axis] + mixed[axis] if ahead[axis] else first[axis] for axis in range(3))
+        indices[:, corner] = ((x ^ y ^ z) % largest if is_hashed else x + y + z).int()
+        x, y, z = (share[axis] if ahead[axis] else 1 - share[axis] for axis in range(3))
+        weights[:, corner] = x * y * z
+    return indices, weights
 
 
 class _WeightedRows(torch.autograd.Function):
-    """Sums of weighted rows of a table. As `embedding_bag`, whose own backward pass sorts, and takes 10 times longer."""
+    """Sums of eight weighted rows: `embedding_bag`, whose own backward pass sorts and so takes ten times longer."""
 
     @staticmethod
     def forward(ctx, table: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
@@ -51,9 +67,16 @@ class _WeightedRows(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
         indices, weights = ctx.saved_tensors
-        parts = (weights[..., None] * gradient[:, None, :]).flatten(0, 1)
-        of_table = gradient.new_zeros(ctx.num_rows, gradient.shape[1])
-        return of_table.index_add_(0, indices.flatten(), parts), None, None
+        if gradient.is_cuda:
+            parts = (weights[..., None] * gradient[:, None, :]).flatten(0, 1)
+            of_table = gradient.new_zeros(ctx.num_rows, gradient.shape[1])
+            return of_table.index_add_(0, indices.flatten(), parts), None, None
+        # On a CPU counting is several times faster than adding rows, and always adds in the same order.
+        columns = [
+            torch.bincount(indices.flatten(), (weights * column[:, None]).flatten(), ctx.num_rows)
+            for column in gradient.unbind(1)
+        ]
+        return torch.stack(columns, dim=1).to(gradient), None, None
 
 
 class GridEncoding(nn.Module):
@@ -71,12 +94,11 @@ class GridEncoding(nn.Module):
     ) -> None:
         super().__init__()
         self.resolutions = level_resolutions(num_levels, coarsest, finest)
-        largest = 2**log2_table_size
-        sizes = [min((resolution + 1) ** 3, largest) for resolution in self.resolutions]
+        self._largest = 2**log2_table_size
+        sizes = [min((resolution + 1) ** 3, self._largest) for resolution in self.resolutions]
         self.num_features = num_features
         self.active_levels = num_levels
-        self._is_hashed = [(resolution + 1) ** 3 > largest for resolution in self.resolutions]
-        self._sizes, self._starts = sizes, [sum(sizes[:level]) for level in range(num_levels)]
+        self._bounds = [sum(sizes[:level]) for level in range(num_levels + 1)]
         initial = torch.rand(sum(sizes), num_features, generator=generator_for(seed, "grid", 0))
         self.table = nn.Parameter((2 * initial - 1) * _INITIAL_RANGE)
 
@@ -86,19 +108,10 @@ class GridEncoding(nn.Module):
 
     def forward(self, points: Float[Tensor, "P 3"]) -> Float[Tensor, "P LF"]:
         """Args: points: in the unit cube."""
-        active = self.active_levels
-        resolutions = points.new_tensor(self.resolutions[:active])
-        corners, weights = corner_weights(points, resolutions)
-        rows = torch.stack([self._rows(corners[:, level], level) for level in range(active)], dim=1)
-        features = _WeightedRows.apply(self.table, rows.flatten(0, 1), weights.flatten(0, 1)).view(len(points), -1)
-        missing = (len(self.resolutions) - active) * self.num_features
-        return nn.functional.pad(features, (0, missing)) if missing else features
-
-    def _rows(self, corners: Int[Tensor, "P 8 3"], level: int) -> Int[Tensor, "P 8"]:
-        """Of the table, for grid points of one level."""
-        x, y, z = corners.unbind(-1)
-        if self._is_hashed[level]:
-            mixed = (x * _PRIMES[0]) ^ (y * _PRIMES[1]) ^ (z * _PRIMES[2])
-            return mixed % self._sizes[level] + self._starts[level]
-        side = self.resolutions[level] + 1
-        return (x * side + y) * side + z + self._starts[level]
+        levels = []
+        for level, resolution in enumerate(self.resolutions[: self.active_levels]):
+            rows = self.table[self._bounds[level] : self._bounds[level + 1]]
+            levels.append(_WeightedRows.apply(rows, *corners_of(points, resolution, self._largest)))
+        missing = len(self.resolutions) - len(levels)
+        levels.append(points.new_zeros(len(points), missing * self.num_features))
+        return torch.cat(levels, dim=1)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -12,6 +12,7 @@ from .density_grid import Grid, density_slabs, enclosing_grid
 from .threshold import automatic_threshold
 
 
+@runtime_checkable
 class DensitySource(Protocol):
     def grid(self, resolution: int) -> Grid:
         """Round the object, `resolution` points along its longest side, with an empty margin."""

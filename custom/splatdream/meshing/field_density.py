@@ -40,7 +40,6 @@ class FieldDensity:
         shape = tuple(int(n) for n in ((high - low) / step).ceil().long() + 3)
         return Grid(origin=tuple((low - step).tolist()), step=step, shape=shape)
 
-    @torch.no_grad()
     def slabs(self, grid: Grid) -> Iterable[tuple[int, Float[Tensor, "nx ny nz"]]]:
         device = self.volume.field.encoding.table.device
         layers, last_layer = max(1, _POINTS_AT_ONCE // (grid.shape[1] * grid.shape[2])), None
@@ -60,6 +59,7 @@ class FieldDensity:
         log_clear = (-densities.clamp(max=_MAX_ALPHA)).log1p() * (grid.step / self.volume.step_size)
         return best_level(densities, [-torch.expm1(log_clear.sum(dim=axis)) for axis in range(3)])
 
+    @torch.no_grad()
     def _alphas(self, points: Float[Tensor, "P 3"]) -> Float[Tensor, "P"]:
         """0 in cells where rays do not look."""
         alphas = points.new_zeros(len(points))

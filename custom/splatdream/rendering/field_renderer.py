@@ -7,7 +7,9 @@ from torch import Tensor
 
 from ..cameras.batch import CameraBatch
 from ..cameras.random_streams import generator_for
-from ..fields.view_rendering import axis_cosines, gather, gather_colors, rays_of
+from ..fields.lighting import draw_lights
+from ..fields.ray_samples import RaySamples
+from ..fields.view_rendering import ColorChange, axis_cosines, gather, gather_colors, rays_of
 from ..host import Renderer, register
 
 
@@ -18,7 +20,13 @@ class FieldRenderer(Renderer):
     @dataclass
     class Config(Renderer.Config):
         seed: int = 0
-        """Of the places of samples in training; `${seed}` in a YAML."""
+        """Of the places of samples in training, and of lights; `${seed}` in a YAML."""
+        lit_share: float = 0.0
+        """Of the steps that show the field under a point light; pictures and exports show its own colors."""
+        textureless_share: float = 0.5
+        """Of the lit steps that show it in white."""
+        lit_from: int = 0
+        """Step before which no light is used."""
 
     cfg: Config
 
@@ -47,7 +55,7 @@ class FieldRenderer(Renderer):
         if self.training:
             generator = generator_for(self.cfg.seed, "samples", self._step)
             jitter = torch.rand(len(rays), generator=generator).to(rays.origins)
-        gathered = gather(self.geometry.volume, rays, jitter)
+        gathered = gather(self.geometry.volume, rays, jitter, self._lighting(cameras))
         return {
             **_images(gathered.premultiplied.view(shape), gathered.opacities.view(shape), background),
             "comp_depth": gathered.distances.view(shape) * axis_cosines(cameras),
@@ -55,6 +63,21 @@ class FieldRenderer(Renderer):
             "points": gathered.points,
             "directions": rays.directions[gathered.samples.ray_indices],
         }
+
+    def _lighting(self, cameras: CameraBatch) -> ColorChange | None:
+        if not self.training or self._step < self.cfg.lit_from:
+            return None
+        generator = generator_for(self.cfg.seed, "lights", self._step)
+        lights = draw_lights(cameras.positions, self.cfg.lit_share, self.cfg.textureless_share, generator)
+        if lights is None:
+            return None
+        rays_per_view = cameras.height * cameras.width
+
+        def lit(points: Tensor, colors: Tensor, samples: RaySamples) -> Tensor:
+            positions = lights.positions[samples.ray_indices // rays_per_view]
+            return lights.on(colors, points, self.geometry.normals(points), positions)
+
+        return lit
 
 
 def _images(premultiplied: Tensor, opacity: Tensor, background: Tensor) -> dict[str, Tensor]:
