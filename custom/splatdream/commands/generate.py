@@ -42,7 +42,7 @@ def generate(
     texture_config: str = str(CONFIGS / "toybox-texture.yaml"),
     seed: int = 0,
 ) -> Path:
-    """Distills Gaussians or a field, makes a mesh of them, refines its texture, and returns the picture that sums it up.
+    """Distills Gaussians or a field, makes a mesh of it, refines its texture, and returns the picture of it all.
 
     Args:
         folder: results go to `folder/<prompt>/`: gaussians/, mesh/, viewer.html with both, and summary.png.
