@@ -11,7 +11,7 @@ def gray_sphere() -> Volume:
     options = FieldOptions(
         coarsest=4, finest=8, num_levels=2, density_activation="exp", blob_scale=HEIGHT, blob_radius=RADIUS
     )
-    volume = Volume(options, occupancy_resolution=16, step_size=STEP)
+    volume = Volume(options, occupancy_resolution=32, step_size=STEP)
     with torch.no_grad():
         volume.field.encoding.table.zero_()
     return volume
