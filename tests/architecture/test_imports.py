@@ -31,10 +31,10 @@ MAY_IMPORT = {
     "initializations": {"gaussians", "meshing", "texture", "toybox", "priors", "runner"},
     # Of the priors, the options of Shap-E.
     "assets": {"cameras", "gaussians", "losses", "densification", "rendering", "meshing", "texture", "export"}
-    | {"initializations", "priors"},
+    | {"fields", "initializations", "priors"},
     "meshing": {"gaussians", "fields"},
-    "texture": {"meshing", "cameras", "gaussians", "rendering"},
-    "export": {"gaussians", "meshing", "texture"},
+    "texture": {"meshing", "cameras", "fields", "gaussians", "rendering"},
+    "export": {"fields", "gaussians", "meshing", "texture"},
     "evaluation": {"rendering", "priors", "prompts", "toybox", "cameras", "gaussians", "meshing", "texture"},
     "viewer": {"assets", "export"},
 }

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from known_fields import gray_sphere
+from splatdream.fields.field_file import write_field
 from splatdream.startup.launching import main
 
 pytest.importorskip("diffusers")
@@ -26,9 +28,18 @@ REAL = {
     for name, config in ALL.items()
     if config["system_type"] == "splatdream-system" and config["system"]["guidance"].get("prior_type") in NETWORK_PRIORS
 }
+SECOND_STAGES = {
+    name: config
+    for name, config in ALL.items()
+    if config["system_type"] == "splatdream-texture-system"
+    and config["system"]["guidance"].get("prior_type") in NETWORK_PRIORS
+    and config["system"]["guidance_type"] == "splatdream-guidance"
+}
 # The small priors that come with this package are no real checkpoints, and were run.
 PUBLISHED = [
-    name for name, config in REAL.items() if not config["system"]["guidance"]["prior"]["model"].startswith("toybox-")
+    name
+    for name, config in (REAL | SECOND_STAGES).items()
+    if not config["system"]["guidance"]["prior"]["model"].startswith("toybox-")
 ]
 SHORT = (
     "trainer.max_steps=2",
@@ -37,12 +48,32 @@ SHORT = (
     "data.eval_height=16",
     "data.num_test_views=2",
     "system.export_after_training=false",
-    "system.geometry.num_points=300",
     "system.guidance.prior.image_size=32",
 )
+SMALL = {
+    "splatdream-gaussians": ("system.geometry.num_points=300",),
+    "splatdream-gaussian-particles": ("system.geometry.num_points=300",),
+    "splatdream-field": (
+        "system.geometry.num_levels=2",
+        "system.geometry.first_levels=0",
+        "system.geometry.finest=16",
+        "system.geometry.occupancy_resolution=12",
+        "system.geometry.step_size=0.1",
+    ),
+    "splatdream-textured-mesh": (
+        "system.geometry.target_faces=200",
+        "system.geometry.texture_size=64",
+        "data.width=[32]",
+        "data.height=[32]",
+    ),
+}
+"""By the kind of asset."""
 # Evaluations of the denoiser a view in each of the first two steps, by hand from the table in docs/methods.md.
 EVALUATIONS = {
     "cfd": 2,
+    "dreamfusion": 2,
+    "magic3d": 2,
+    "prolificdreamer": 2 + 1 + 2,
     "csd": (2 + 3) / 2,  # negative_weight is 1 in the first step and less in the second
     "dreamgaussian": 2,
     "flux-gaussian": 1 + 2,
@@ -94,6 +125,7 @@ def test_a_configuration_for_real_checkpoints_runs_with_a_tiny_one(name, models,
     monkeypatch.setenv("SPLATDREAM_CACHE", str(tmp_path / "cache"))
     model = models[REAL[name]["system"]["guidance"]["prior_type"]]
     command = ["--config", str(CONFIGS / f"{name}.yaml"), "--train", f"system.guidance.prior.model={model}", *SHORT]
+    command += SMALL[REAL[name]["system"]["geometry_type"]]
     if "reward_type" in REAL[name]["system"]["guidance"]:
         command.append(f"system.guidance.reward.model={models['clip']}")
     command += starts.get(REAL[name]["system"]["geometry"].get("initialization"), [])
@@ -108,6 +140,18 @@ def test_a_configuration_for_real_checkpoints_runs_with_a_tiny_one(name, models,
         assert manifest["denoiser_evaluations"] == views * EVALUATIONS[name]
     else:
         assert manifest["denoiser_evaluations"] >= 2 * views
+
+
+@pytest.mark.parametrize("name", SECOND_STAGES)
+def test_a_second_stage_paints_the_surface_of_a_field(name, models, tmp_path, monkeypatch):
+    monkeypatch.setenv("SPLATDREAM_CACHE", str(tmp_path / "cache"))
+    write_field(tmp_path / "field.safetensors", gray_sphere())
+    model = models[SECOND_STAGES[name]["system"]["guidance"]["prior_type"]]
+    command = ["--config", str(CONFIGS / f"{name}.yaml"), "--train", f"system.guidance.prior.model={model}", *SHORT]
+    command += [*SMALL["splatdream-textured-mesh"], f"system.geometry.source={tmp_path / 'field.safetensors'}"]
+    assert main([*command, f"exp_root_dir={tmp_path}", "use_timestamp=false", "tag=trial"]) == 0
+    manifest = json.loads((tmp_path / name / "trial" / "save" / "manifest.json").read_text())
+    assert manifest["status"] == "finished" and manifest["num_faces"] > 100
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

@@ -13,12 +13,16 @@ from ..cameras.batch import CameraBatch
 from ..export.mesh_page import mesh_model
 from ..export.model_page import PageModel
 from ..export.viewer_page import gaussian_model
+from ..fields.field_file import FIELD_SUFFIX, read_field
+from ..fields.view_rendering import render_views
+from ..fields.volume import Volume
 from ..gaussians.cloud import GaussianCloud
 from ..gaussians.ply import holds_gaussians, read_ply
 from ..gaussians.splat_file import read_splat
 from ..meshing.mesh import Mesh
 from ..rendering.render import render
 from ..texture.mesh_files import SUFFIXES, read_mesh
+from ..texture.mesh_from_field import mesh_from_field
 from ..texture.mesh_rendering import lambert, paint, rasterize
 from ..texture.ray_casting import RayCaster
 from ..texture.textured_mesh import TexturedMesh, UvLayout
@@ -96,12 +100,34 @@ class FinishedMesh(FinishedAsset):
         return self.mesh.vertices
 
 
+@dataclass(frozen=True)
+class FinishedField(FinishedAsset):
+    volume: Volume
+
+    def render(self, cameras: CameraBatch, background: Tensor) -> tuple[Tensor, Tensor]:
+        return render_views(self.volume, cameras, background)
+
+    def page_model(self) -> PageModel:
+        """Of its surface."""
+        return mesh_model(mesh_from_field(self.volume).textured)
+
+    def sizes(self) -> dict[str, int]:
+        return {"parameters": self.volume.num_parameters}
+
+    def visible_points(self) -> Tensor:
+        return self.volume.solid_points(_VISIBLE_OPACITY)
+
+
 def _mesh(path: Path) -> FinishedAsset:
     return FinishedMesh(*read_mesh(path))
 
 
 def _ply(path: Path) -> FinishedAsset:
     return FinishedGaussians(read_ply(path)) if holds_gaussians(path) else _mesh(path)
+
+
+def _field(path: Path) -> FinishedAsset:
+    return FinishedField(read_field(path))
 
 
 def _splat(path: Path) -> FinishedAsset:
@@ -112,12 +138,13 @@ OPENERS: dict[str, Callable[[Path], FinishedAsset]] = {
     ".splat": _splat,
     **dict.fromkeys(SUFFIXES, _mesh),
     ".ply": _ply,
+    FIELD_SUFFIX: _field,
 }
 """By suffix; a new kind of file is a function and a line here."""
 
 
 def open_asset(path: str | Path) -> FinishedAsset:
-    """The asset in a file: Gaussians (PLY, plain or compressed, and .splat), or a mesh (GLB, OBJ, ...).
+    """The asset in a file: Gaussians (PLY, plain or compressed, and .splat), a field, or a mesh (GLB, OBJ, ...).
 
     Raises:
         FileNotFoundError: there is no such file.

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from ..export.mesh_page import mesh_model
 from ..export.model_page import PageModel
+from ..fields.field_file import FIELD_SUFFIX, read_field
+from ..fields.volume import Volume
 from ..gaussians.cloud import GaussianCloud
 from ..gaussians.ply import holds_gaussians, read_ply
 from ..host import BaseGeometry, C, info, register
@@ -24,7 +26,8 @@ from ..meshing.mesh import Mesh
 from ..options.option_range import OptionRange, check_fields
 from ..texture.finishing import finished
 from ..texture.mesh_files import glb_bytes, read_mesh
-from ..texture.mesh_from_cloud import BakingOptions, gray_mesh, mesh_from_cloud
+from ..texture.mesh_from_cloud import BakingOptions, MeshingResult, gray_mesh, mesh_from_cloud
+from ..texture.mesh_from_field import mesh_from_field
 from ..texture.texels import map_texels
 from ..texture.textured_mesh import Material, TexturedMesh, UvLayout
 from .base import Asset, Regularizer
@@ -39,11 +42,12 @@ class TexturedMeshGeometry(Asset):
     @dataclass
     class Config(BaseGeometry.Config):
         source: str = ""
-        """A PLY of Gaussians, or a mesh (GLB, OBJ, PLY, ...); not needed with system.geometry_convert_from."""
+        """A PLY of Gaussians, a field (.safetensors), or a mesh (GLB, OBJ, PLY, ...); not needed with
+        system.geometry_convert_from."""
         resolution: Annotated[int, OptionRange(8, 1024)] = 128
         """Grid points along the longest side of the object, where Gaussians are meshed."""
         threshold: Annotated[float | None, OptionRange(1e-6)] = None
-        """Density of the surface; none chooses the one whose silhouettes match the Gaussians'."""
+        """Density of the surface, of a field the opacity of a sample; none chooses the one whose silhouettes match."""
         smoothing_iterations: Annotated[int, OptionRange(0)] = 5
         """Pairs of Taubin steps."""
         target_faces: Annotated[int, OptionRange(0)] = 20_000
@@ -53,7 +57,7 @@ class TexturedMeshGeometry(Asset):
         padding: Annotated[int, OptionRange(0, 1024)] = 4
         """Texels between charts."""
         num_bake_views: Annotated[int, OptionRange(1)] = 32
-        """Views that the Gaussians are photographed from."""
+        """Views that Gaussians are photographed from."""
         bake_view_size: Annotated[int, OptionRange(8, 16384)] = 512
         """Width and height of those views, pixels."""
         roughness: Annotated[float, OptionRange(0, 1)] = 1.0
@@ -117,18 +121,20 @@ class TexturedMeshGeometry(Asset):
 
     @staticmethod
     def create_from(other: object, cfg: object = None, copy_net: bool = True, **kwargs: object) -> BaseGeometry:
-        """A textured mesh of another geometry's Gaussians, or of another textured mesh.
+        """A textured mesh of another geometry's Gaussians, of its field, or of another textured mesh.
 
         Raises:
-            TypeError: the other geometry has neither `cloud()` nor `textured_mesh()`.
+            TypeError: the other geometry is none of these.
         """
         instance = TexturedMeshGeometry(cfg)
         if hasattr(other, "textured_mesh"):
             instance._set(other.textured_mesh())
         elif hasattr(other, "cloud"):
             instance._set(instance._from_cloud(other.cloud().detach()))
+        elif hasattr(other, "volume"):
+            instance._set(instance._from_volume(other.volume))
         else:
-            raise TypeError(f"cannot mesh {type(other).__name__}: it has neither cloud() nor textured_mesh()")
+            raise TypeError(f"cannot mesh {type(other).__name__}: it has no cloud(), textured_mesh() or volume")
         return instance
 
     def _from_file(self, path: Path) -> TexturedMesh:
@@ -136,24 +142,32 @@ class TexturedMeshGeometry(Asset):
             raise FileNotFoundError(f"there is no file {path}; set system.geometry.source to a PLY or a mesh")
         if path.suffix.lower() == ".ply" and holds_gaussians(path):
             return self._from_cloud(read_ply(path))
+        if path.suffix.lower() == FIELD_SUFFIX:
+            return self._from_volume(read_field(path))
         mesh, textured = read_mesh(path)
         if textured is not None:
             return textured
-        result = gray_mesh(decimate(mesh, self.cfg.target_faces), self._baking(), self._material())
-        self.report = result.report
-        return result.textured
+        return self._reported(gray_mesh(decimate(mesh, self.cfg.target_faces), self._baking(), self._material()))
 
     def _from_cloud(self, cloud: GaussianCloud) -> TexturedMesh:
         info(f"meshing {len(cloud)} Gaussians")
-        extraction = ExtractionOptions(
+        return self._reported(mesh_from_cloud(cloud, self._extraction(), self._baking(), self._material()))
+
+    def _from_volume(self, volume: Volume) -> TexturedMesh:
+        info("meshing a field")
+        return self._reported(mesh_from_field(volume, self._extraction(), self._baking(), self._material()))
+
+    def _reported(self, result: MeshingResult) -> TexturedMesh:
+        self.report = result.report
+        return result.textured
+
+    def _extraction(self) -> ExtractionOptions:
+        return ExtractionOptions(
             resolution=self.cfg.resolution,
             threshold=self.cfg.threshold,
             smoothing_iterations=self.cfg.smoothing_iterations,
             target_faces=self.cfg.target_faces,
         )
-        result = mesh_from_cloud(cloud, extraction, self._baking(), self._material())
-        self.report = result.report
-        return result.textured
 
     def _baking(self) -> BakingOptions:
         return BakingOptions(

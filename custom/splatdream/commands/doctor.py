@@ -52,7 +52,10 @@ class Feature:
 
 FEATURES = (
     Feature(
-        "training", ("torch", "pytorch_lightning", "omegaconf", "jaxtyping"), "pip install -r requirements.txt", True
+        "training",
+        ("torch", "pytorch_lightning", "omegaconf", "jaxtyping", "nerfacc"),
+        "pip install -r requirements.txt",
+        True,
     ),
     Feature("rendering on a CPU", ("numba",), "pip install numba", True),
     Feature("rendering on a GPU", ("gsplat",), "pip install 'splatdream[cuda]'"),

@@ -46,7 +46,7 @@ def generate(
     texture_config: str = str(CONFIGS / "toybox-texture.yaml"),
     seed: int = 0,
 ) -> Path:
-    """Distills Gaussians, makes a mesh of them, refines its texture, and returns the picture that sums it up.
+    """Distills Gaussians or a field, makes a mesh of it, refines its texture, and returns the picture of it all.
 
     Args:
         folder: results go to `folder/<prompt>/`: gaussians/, mesh/, viewer.html with both, and summary.png.
@@ -65,11 +65,12 @@ def generate(
     checkpoint = setting("system.geometry_convert_from", str(gaussians.file("checkpoint")))
     second = RunRequest(texture_config, [f"seed={seed}", checkpoint], prompt)
     mesh = finished_run(second, root / "mesh" / "run", execute)
-    cloud, glb = gaussians.file("cloud"), mesh.file("mesh")
-    page = write_text(root / "viewer.html", _page(cloud, glb, prompt))
+    kind = "field" if "field" in gaussians.files else "cloud"
+    distilled, glb = gaussians.file(kind), mesh.file("mesh")
+    page = write_text(root / "viewer.html", _page(distilled, glb, prompt))
     picture = root / "summary.png"
     _stack([gaussians.file("contact sheet"), mesh.file("before and after")], picture)
-    print(f"gaussians  {cloud}")
+    print(f"{'field    ' if kind == 'field' else 'gaussians'}  {distilled}")
     print(f"mesh       {glb}")
     print(f"viewer     {page}")
     print(f"report     {gaussians.file('page')}")
@@ -92,16 +93,15 @@ def folder_name(prompt: str) -> str:
     return f"{name.encode()[:_LONGEST_NAME].decode(errors='ignore')}_{digest}"
 
 
-def _page(cloud: Path, glb: Path, prompt: str) -> str:
-    """One page that switches between the mesh and the Gaussians, from the files that others will open."""
+def _page(distilled: Path, glb: Path, prompt: str) -> str:
+    """One page that switches between the mesh and what it was made of, from the files that others will open."""
+    from ..assets.finished import open_asset
     from ..export.mesh_page import mesh_model
     from ..export.model_page import page_html
-    from ..export.viewer_page import gaussian_model
-    from ..gaussians.ply import read_ply
     from ..texture.mesh_files import read_mesh
 
     mesh, textured = read_mesh(glb)
-    return page_html([mesh_model(textured or mesh), gaussian_model(read_ply(cloud))], prompt)
+    return page_html([mesh_model(textured or mesh), open_asset(distilled).page_model()], prompt)
 
 
 def _stack(pictures: Sequence[Path], target: Path) -> None:

@@ -32,12 +32,12 @@ class Measure:
 
 
 def final_asset(result: RunResult) -> FinishedAsset:
-    """What a run made: its mesh where it left one, else its cloud.
+    """What a run made: its mesh where it left one, else its field or its cloud.
 
     Raises:
-        FileNotFoundError: it left neither.
+        FileNotFoundError: it left none of them.
     """
-    return open_asset(result.file("mesh" if "mesh" in result.files else "cloud"))
+    return open_asset(result.file(next((role for role in ("mesh", "field") if role in result.files), "cloud")))
 
 
 def cost(asset: FinishedAsset, prompt: str, result: RunResult) -> Mapping[str, Number]:

@@ -3,7 +3,7 @@
 DreamGaussian's field (arXiv:2309.16653, sec. 3.3). N Gaussians.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -133,4 +133,9 @@ def density_slabs(cloud: GaussianCloud, grid: Grid) -> Iterator[tuple[int, Float
 
 def dense_grid(cloud: GaussianCloud, grid: Grid) -> Float[Tensor, "nx ny nz"]:
     """All densities of a coarse grid in one tensor."""
-    return torch.cat([slab if start == 0 else slab[1:] for start, slab in density_slabs(cloud, grid)])
+    return joined(density_slabs(cloud, grid))
+
+
+def joined(slabs: Iterable[tuple[int, Float[Tensor, "_ ny nz"]]]) -> Float[Tensor, "nx ny nz"]:
+    """Slabs, of which neighbors share one layer, in one tensor."""
+    return torch.cat([slab if start == 0 else slab[1:] for start, slab in slabs])

@@ -10,11 +10,11 @@ from .cavities import fillable, filled_slabs
 from .checks import MeshReport, check_report
 from .connectivity import fill_holes, outer_components, without_touching
 from .decimation import decimate
-from .density_grid import dense_grid, density_slabs, enclosing_grid, solid_part
+from .density_grid import joined, solid_part
+from .density_source import CloudDensity, DensitySource
 from .marching_cubes import isosurface
 from .mesh import Mesh, check_mesh
 from .smoothing import taubin_smooth
-from .threshold import automatic_threshold
 
 _HOLLOW_RESOLUTION = 128
 # Of the density inside of a hollow to the surface's: enough to be inside, and no jump for the interpolation.
@@ -53,12 +53,20 @@ def extract_mesh(cloud: GaussianCloud, options: ExtractionOptions = ExtractionOp
     Raises:
         ValueError: the cloud is empty, too faint or not finite, or its density never reaches the threshold.
     """
+    return extract_surface(CloudDensity(solid_part(cloud)), options)
+
+
+def extract_surface(source: DensitySource, options: ExtractionOptions = ExtractionOptions()) -> Extraction:
+    """The surface of any density, likewise.
+
+    Raises:
+        ValueError: there is nothing, or the density never reaches the threshold.
+    """
     seconds: dict[str, float] = {}
     with timed(seconds, "threshold"):
-        solid = solid_part(cloud)
-        threshold = automatic_threshold(solid) if options.threshold is None else options.threshold
+        threshold = source.level() if options.threshold is None else options.threshold
     with timed(seconds, "surface"):
-        mesh = _surface(solid, threshold, options)
+        mesh = _surface(source, threshold, options)
     with timed(seconds, "clean_up"):
         mesh = cleaned(mesh, options)
         check_mesh(mesh, "the mesh after clean-up")
@@ -75,12 +83,12 @@ def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
     seconds[name] = time.perf_counter() - started
 
 
-def _surface(solid: GaussianCloud, threshold: float, options: ExtractionOptions) -> Mesh:
-    grid = enclosing_grid(solid, options.resolution)
-    slabs = density_slabs(solid, grid)
+def _surface(source: DensitySource, threshold: float, options: ExtractionOptions) -> Mesh:
+    grid = source.grid(options.resolution)
+    slabs = source.slabs(grid)
     if options.fill_hollows:
-        coarse = enclosing_grid(solid, min(options.resolution, _HOLLOW_RESOLUTION))
-        mask = fillable(dense_grid(solid, coarse) > threshold)
+        coarse = source.grid(min(options.resolution, _HOLLOW_RESOLUTION))
+        mask = fillable(joined(source.slabs(coarse)) > threshold)
         slabs = filled_slabs(slabs, grid, mask, coarse, _FILL_RATIO * threshold)
     return isosurface(slabs, grid, threshold)
 

@@ -29,11 +29,13 @@ def automatic_threshold(cloud: GaussianCloud) -> float:
     grid = enclosing_grid(cloud, _RESOLUTION)
     densities = dense_grid(cloud, grid)
     bumps = bumps_on_grid(cloud, grid)
-    silhouettes, projections = [], []
-    for axis in range(3):
-        alphas = orthographic_alphas(bumps, grid.shape, axis)
-        silhouettes.append((alphas >= 0.5 * alphas.max()).reshape(-1))
-        projections.append(densities.amax(dim=axis).reshape(-1))
+    return best_level(densities, [orthographic_alphas(bumps, grid.shape, axis) for axis in range(3)])
+
+
+def best_level(densities: Float[Tensor, "nx ny nz"], alphas: list[Float[Tensor, "_ _"]]) -> float:
+    """The level of a density whose silhouettes along the three axes agree best with images of opacity along them."""
+    silhouettes = [(image >= 0.5 * image.max()).reshape(-1) for image in alphas]
+    projections = [densities.amax(dim=axis).reshape(-1) for axis in range(3)]
     candidates = torch.logspace(-3, 0, _NUM_CANDIDATES) * densities.max().item()
     agreement = torch.stack([silhouette_agreement(silhouettes, projections, level) for level in candidates.tolist()])
     best = candidates[agreement >= agreement.max() - _PLATEAU]

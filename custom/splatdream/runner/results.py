@@ -12,6 +12,7 @@ _RECORD = "result.json"
 _ROLES: Mapping[str, str] = {
     "checkpoint": "ckpts/last.ckpt",
     "cloud": "save/it*-export/cloud.ply",
+    "field": "save/it*-export/field.safetensors",
     "mesh": "save/it*-export/mesh.glb",
     "contact sheet": "save/it*-test-contact-sheet.png",
     "page": "save/it*-test.html",
@@ -35,7 +36,7 @@ class RunResult:
     manifest: str | None
     """Path inside the folder, as are those of `files`."""
     files: Mapping[str, str]
-    """The newest by role: checkpoint, cloud, mesh, contact sheet, page, before and after."""
+    """The newest by role: checkpoint, cloud, field, mesh, contact sheet, page, before and after."""
     checkpoint_sha256: str | None
 
     folder: Path = Path()

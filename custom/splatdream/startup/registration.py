@@ -4,11 +4,13 @@ import importlib
 import sys
 
 REGISTERING_MODULES: tuple[str, ...] = (
+    ".assets.field",
     ".assets.gaussian_particles",
     ".assets.gaussians",
     ".assets.textured_mesh",
     ".cameras.datamodule",
     ".export.exporter",
+    ".export.field_exporter",
     ".export.mesh_exporter",
     ".guidance.clip_reward",
     ".guidance.denoising",
@@ -19,6 +21,7 @@ REGISTERING_MODULES: tuple[str, ...] = (
     ".prompts.processor",
     ".rendering.background",
     ".rendering.material",
+    ".rendering.field_renderer",
     ".rendering.renderer",
     ".systems.distillation",
     ".systems.texture_refinement",

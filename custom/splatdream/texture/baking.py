@@ -42,6 +42,8 @@ class Bake:
     texture: Float[Tensor, "size size 3"]
     seen_share: float
     """Share of the texels that at least one view sees; the rest is inpainted."""
+    num_views: int
+    """That were looked at; 0 where each texel had a ray of its own."""
 
 
 def bake(photographs: Photographs, mesh: Mesh, texels: TexelMap, caster: RayCaster, sharpness: float = 6.0) -> Bake:
@@ -79,7 +81,7 @@ def bake(photographs: Photographs, mesh: Mesh, texels: TexelMap, caster: RayCast
     is_seen = weights[:, 0] > _OUTLINE_WEIGHT * MIN_ALPHA * MIN_COSINE**sharpness
     colors = inpaint(colors / weights.clamp(min=1e-20), points, is_seen).clamp(0, 1)
     texture = fill_between_charts(texels.image(colors), texels.covered())
-    return Bake(texture, is_seen[texels.is_inside].float().mean().item())
+    return Bake(texture, is_seen[texels.is_inside].float().mean().item(), len(photographs.cameras))
 
 
 def project(points: Float[Tensor, "N 3"], camera: CameraBatch) -> tuple[Float[Tensor, "N 2"], Bool[Tensor, "N"]]:

@@ -1,18 +1,19 @@
 """From a cloud, or a bare mesh, to a textured mesh: extract, unwrap, look from all sides, bake, close the seams."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import torch
 
 from ..cameras.batch import CameraBatch
 from ..gaussians.cloud import GaussianCloud
-from ..meshing.extraction import ExtractionOptions, extract_mesh, timed
+from ..meshing.extraction import Extraction, ExtractionOptions, extract_mesh, timed
 from ..meshing.mesh import Mesh
 from ..rendering.render import render
-from .baking import Photographs, bake
+from .baking import Bake, Photographs, bake
 from .finishing import close_seams, find_seams, measure_seams
 from .ray_casting import RayCaster
-from .texels import map_texels
+from .texels import TexelMap, map_texels
 from .textured_mesh import Material, TexturedMesh
 from .unwrap import unwrap
 from .viewpoints import surrounding_cameras
@@ -53,25 +54,39 @@ def mesh_from_cloud(
         ImportError: scikit-image, fast-simplification, xatlas or embreex is missing.
     """
     extracted = extract_mesh(cloud, extraction)
+
+    def baked(mesh: Mesh, texels: TexelMap, seconds: dict[str, float]) -> Bake:
+        with timed(seconds, "photograph"):
+            photographs = photograph(cloud, surrounding_cameras(mesh, baking.num_views, baking.view_size))
+        with timed(seconds, "bake"):
+            return bake(photographs, mesh, texels, RayCaster(mesh), baking.sharpness)
+
+    return painted(extracted, baked, baking, material)
+
+
+def painted(
+    extracted: Extraction,
+    baked: Callable[[Mesh, TexelMap, dict[str, float]], Bake],
+    baking: BakingOptions,
+    material: Material,
+) -> MeshingResult:
+    """The mesh unwrapped, painted by `baked`, which adds its seconds to those given, and closed at its seams."""
     mesh, seconds = extracted.mesh, dict(extracted.seconds)
     with timed(seconds, "unwrap"):
         unwrapping = unwrap(mesh, baking.texture_size, baking.padding)
     with timed(seconds, "texels"):
         texels = map_texels(unwrapping.layout, baking.texture_size, baking.texture_size)
-    with timed(seconds, "photograph"):
-        photographs = photograph(cloud, surrounding_cameras(mesh, baking.num_views, baking.view_size))
-    with timed(seconds, "bake"):
-        baked = bake(photographs, mesh, texels, RayCaster(mesh), baking.sharpness)
+    bake_of_mesh = baked(mesh, texels, seconds)
     with timed(seconds, "seams"):
         seams = find_seams(mesh.faces, unwrapping.layout)
-        texture = close_seams(baked.texture, seams)
+        texture = close_seams(bake_of_mesh.texture, seams)
     report = {
         "mesh": {"threshold": extracted.threshold, **extracted.report.as_dict()},
         "unwrap": unwrapping.facts(),
         "bake": {
-            "num_views": len(photographs.cameras),
-            "seen_share": baked.seen_share,
-            "seams_before": asdict(measure_seams(baked.texture, seams)),
+            "num_views": bake_of_mesh.num_views,
+            "seen_share": bake_of_mesh.seen_share,
+            "seams_before": asdict(measure_seams(bake_of_mesh.texture, seams)),
             "seams": asdict(measure_seams(texture, seams)),
         },
         "seconds": seconds,
