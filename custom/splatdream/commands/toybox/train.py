@@ -18,6 +18,9 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
     parser.add_argument("--decay-steps", type=int, default=20000, help="where the learning rate ends (default: 20000)")
     parser.add_argument("--save-minutes", type=float, default=5.0, help="between saves (default: 5)")
     parser.add_argument("--start-from", metavar="FOLDER", help="sd, mvdream: finished weights to go on from")
+    parser.add_argument(
+        "--loose-words", type=float, default=0.0, metavar="SHARE", help="sd: view words of other images (default: 0)"
+    )
     parser.add_argument("--images", type=int, default=16000, help="to train on (default: 16000)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
@@ -50,6 +53,12 @@ def run(args: argparse.Namespace) -> int:
         if args.network == "vae":
             raise ValueError("--start-from is for sd and mvdream; vae starts from nothing")
         more["start"] = Path(args.start_from)
+    if args.loose_words:
+        if not 0 <= args.loose_words <= 1:
+            raise ValueError(f"--loose-words {args.loose_words:g} must be a share between 0 and 1")
+        if args.network != "sd":
+            raise ValueError(f"--loose-words is for sd; {args.network} is told no view words")
+        more["loose_words"] = args.loose_words
     banks = BankSizes(num_images=args.images, num_groups=args.images // VIEWS_PER_GROUP)
     print(trainings[args.network](TrainingSetup(Path(args.folder), options, banks=banks), **more))
     return 0
