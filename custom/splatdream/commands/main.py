@@ -19,7 +19,7 @@ examples:
   splatdream compare --config configs/janus-demo.yaml --vary system.guidance.prior.condition=view_blind,view_words
   splatdream compose "toybox:a red cube" "toybox:a blue sphere@0.9,0,0" --output scene.ply --picture scene.png
   splatdream playground --prompt "a blue robot" --methods sds csd ism --output playground.png
-  splatdream lab run configs/experiments/janus.yaml --output outputs/janus --workers 2
+  splatdream lab run configs/experiments/guidance-scale.yaml --output outputs/scales --workers 2
   splatdream doctor
 """
 
