@@ -122,8 +122,8 @@ def test_a_budget_of_evaluations_becomes_the_steps_that_fit(tmp_path):
 def test_budgets_of_two_kinds_that_come_to_the_same_run_share_it(tmp_path):
     # Two views a step, one evaluation each without guidance.
     study = resolved_study(read_plan(written(tmp_path, budgets={"evaluations": [40], "steps": [20]})))
-    assert [cell.budget for cell in study.cells] == ["40 evaluations", "20 steps"]
-    assert len(study.made_cells) == 1
+    assert {cell.budget for cell in study.cells} == {"40 evaluations", "20 steps"}
+    assert (len(study.cells), len(study.made_cells)) == (8, 4)
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
