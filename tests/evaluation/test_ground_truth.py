@@ -57,6 +57,19 @@ def test_a_small_error_costs_what_psnr_says():
     assert report.raw.psnr == pytest.approx(40.0, abs=0.1)
 
 
+def test_saturation_is_measured_against_that_of_the_turned_object():
+    true = _renderer("an orange cat", turned_by_deg=30.0)
+
+    def gray(cameras):
+        rgb, alpha = true(cameras)
+        return rgb.mean(dim=-1, keepdim=True).expand_as(rgb), alpha
+
+    assert evaluate_against_toybox(true, "an orange cat").saturation_excess == pytest.approx(0.0, abs=1e-6)
+    assert evaluate_against_toybox(gray, "an orange cat").saturation_excess < -0.2
+    # Kept truths are those of their own prompt.
+    assert evaluate_against_toybox(true, "a white cat").turned.psnr < 25
+
+
 def test_an_empty_result_is_unrecognizable():
     def render(cameras):
         shape = (len(cameras), cameras.height, cameras.width)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import splatdream
 from fake_runs import CONFIGS, SMALL, written
 from splatdream.commands.main import main
 from splatdream.guidance.methods.registry import METHODS
@@ -12,6 +13,7 @@ from splatdream.toybox.vocabulary import OBJECTS, parse_caption
 from splatdream.toybox_training.captions import is_held_out
 
 EXPERIMENTS = sorted((CONFIGS / "experiments").glob("*.yaml"))
+PACKAGED_PRIORS = Path(splatdream.__file__).parent / "toybox_priors"
 
 
 def blind(**more):
@@ -117,10 +119,21 @@ def test_a_budget_of_evaluations_becomes_the_steps_that_fit(tmp_path):
     assert "20" in (tmp_path / "n.json").read_text()
 
 
+def test_budgets_of_two_kinds_that_come_to_the_same_run_share_it(tmp_path):
+    # Two views a step, one evaluation each without guidance.
+    study = resolved_study(read_plan(written(tmp_path, budgets={"evaluations": [40], "steps": [20]})))
+    assert {cell.budget for cell in study.cells} == {"40 evaluations", "20 steps"}
+    assert (len(study.cells), len(study.made_cells)) == (8, 4)
+
+
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
-def test_a_shipped_experiment_can_be_run(path):
+def test_a_shipped_experiment_can_be_run(path, tmp_path, monkeypatch):
     pytest.importorskip("diffusers")
     pytest.importorskip("peft")
+    # In place of the prior that a person trains for the study of repeated faces, the packaged one.
+    (tmp_path / "outputs" / "loose-prior" / "sd").mkdir(parents=True)
+    (tmp_path / "outputs" / "loose-prior" / "sd" / "toybox-sd").symlink_to(PACKAGED_PRIORS / "toybox-sd")
+    monkeypatch.chdir(tmp_path)
     plan = read_plan(path)
     # Counting steps takes a minute; tests of budgets do it on small ones.
     study = resolved_study(read_plan(path, ["seeds=[0]", f"prompts=[{plan.prompts[0]}]", "budgets={steps: [20]}"]))
@@ -128,15 +141,16 @@ def test_a_shipped_experiment_can_be_run(path):
     configurations = {cell.variant: cell.stages[0].configuration()["system"]["guidance"] for cell in study.cells}
     if path.stem == "janus":
         assert not any(is_held_out(parse_caption(prompt)) for prompt in plan.prompts)
-        assert configurations["clipped"]["gradient_clip"] == [0, 0.5, 2.0, 20]
+        assert configurations["clipped rising"]["gradient_clip"] == [0, 0.1, 0.4, 20]
         assert configurations["mvdream sds"]["prior"]["model"] == "toybox-mvdream"
 
 
 def test_the_shipped_experiments_have_every_object_and_every_method():
     plans = {path.stem: read_plan(path) for path in EXPERIMENTS}
     assert [parse_caption(prompt).object_name for prompt in plans["toybox"].prompts] == list(OBJECTS)
-    named = [variant.stages[0].settings.get("system.guidance.method", "sds") for variant in plans["methods"].variants]
-    assert sorted(named) == sorted(METHODS)
+    named = [variant.stages[0].settings.get("system.guidance.method", "sds") for variant in plans["guidance"].variants]
+    # It needs a text that says what is wrong with a render; the small priors have no word for it.
+    assert sorted([*named, "sds_bridge"]) == sorted(METHODS)
     first = plans["mesh"].variants[0].stages
     assert [Path(stage.base).stem for stage in first] == ["quickstart", "toybox-texture"]
     assert SMALL.items() >= first[0].settings.items()

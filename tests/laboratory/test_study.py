@@ -149,6 +149,25 @@ def test_the_report_says_what_was_made_how_sure_it_is_and_of_what(tmp_path, runs
     assert "http" not in page.replace("http-equiv", "") and "not sure" in page and "+3 [3, 3]" in page
 
 
+def test_a_report_warns_where_runs_were_made_with_different_versions(tmp_path, runs):
+    study, out = study_of(tmp_path), tmp_path / "out"
+    work(study, out, runs)
+    assert "Runs differ" not in write_report(study, out)
+    path = next(out.glob("runs/*/save/manifest.json"))
+    path.write_text(path.read_text().replace("9.9", "10.0"))
+    text = write_report(study, out)
+    assert "**Runs differ in torch (" in text and "9.9" in text and "10.0" in text
+
+
+def test_budgets_that_share_a_run_make_it_once_and_report_it_twice(tmp_path, runs):
+    study = study_of(tmp_path, budgets={"evaluations": [40], "steps": [20]}, prompts=["an orange cat"])
+    work(study, tmp_path / "out", runs)
+    assert len(runs.ran) == 2
+    text = write_report(study, tmp_path / "out")
+    assert "| words | 40 evaluations | 1 |" in text and "| words | 20 steps | 1 |" in text
+    assert "2 done, 0 running, 0 failed, 0 waiting" in text
+
+
 def test_several_budgets_are_curves_with_gains_and_no_warning(tmp_path, runs, monkeypatch):
     def score(asset, prompt, result):
         steps = next(text for text in runs.asked[-1] if text.startswith("trainer.max_steps="))

@@ -2,7 +2,13 @@
 
 import torch
 from splatdream.toybox.vocabulary import OBJECTS, ToyboxCaption, parse_caption
-from splatdream.toybox_training.captions import dressed_captions, is_held_out, training_captions, training_text
+from splatdream.toybox_training.captions import (
+    dressed_captions,
+    is_held_out,
+    loosened,
+    training_captions,
+    training_text,
+)
 from splatdream.toybox_training.image_bank import group_bank
 from splatdream.toybox_training.tokenizer import build_tokenizer, vocabulary_words
 
@@ -33,6 +39,16 @@ def test_half_of_the_texts_name_the_view_and_all_can_be_read():
     words = [parse_caption(training_text(caption, "back", generator)).view_word for _ in range(1000)]
     assert set(words) == {None, "back"}
     assert 430 < words.count("back") < 570
+
+
+def test_loose_view_words_belong_to_other_images_and_stay_as_frequent():
+    words = ["front"] * 650 + ["side"] * 250 + ["back"] * 100
+    loose = loosened(words, 0.6, torch.Generator().manual_seed(0))
+    assert sorted(loose) == sorted(words)
+    # 0.6 of what is called a back view is any image, which is a front with a probability of 0.65.
+    called_back = [truth for truth, word in zip(words, loose, strict=True) if word == "back"]
+    assert 0.25 < called_back.count("front") / 100 < 0.53
+    assert loosened(words, 0.0, torch.Generator()) == words
 
 
 def test_groups_are_four_views_of_one_object_90_degrees_apart():

@@ -20,7 +20,7 @@ examples:
   splatdream compose "toybox:a red cube" "toybox:a blue sphere@0.9,0,0" --output scene.ply --picture scene.png
   splatdream initialize asset.ply --frame trellis --picture understood.png
   splatdream playground --prompt "a blue robot" --methods sds csd ism --output playground.png
-  splatdream lab run configs/experiments/janus.yaml --output outputs/janus --workers 2
+  splatdream lab run configs/experiments/guidance-scale.yaml --output outputs/scales --workers 2
   splatdream doctor
 """
 

@@ -7,6 +7,7 @@ import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,8 +18,8 @@ from ..cameras.batch import CameraBatch, orbit_cameras
 from ..cameras.conventions import wrap_degrees
 from ..toybox.objects import build_scene
 from ..toybox.ray_tracer import composite, trace
-from ..toybox.scene import Scene
 from ..toybox.vocabulary import FACED_OBJECTS, OBJECTS, ToyboxCaption, parse_caption
+from .appearance import appearance
 from .image_metrics import psnr, silhouette_iou, ssim
 from .recognition import Recognition, recognize
 from .yaw_map import YawMap, yaw_map
@@ -58,6 +59,8 @@ class GroundTruthReport:
     """The true azimuth that the result shows at azimuth 0, in [-180, 180)."""
     recognition: Recognition
     yaw_map: YawMap
+    saturation_excess: float
+    """Of covered pixels, less that of the true object after the turn: positive where colors are exaggerated."""
 
     @property
     def label(self) -> str:
@@ -94,39 +97,58 @@ def evaluate_against_toybox(
         ValueError: the caption is not the toybox's.
     """
     parsed = parse_caption(caption).without_view
-    scene = build_scene(parsed)
-    cameras = held_out_cameras(distance, fovy_deg, size)
-    rgb, alpha = render_function(cameras)
+    optics = _Optics(distance, fovy_deg, size)
+    rgb, alpha = render_function(held_out_cameras(*optics))
     rgb, alpha = rgb.float().cpu(), alpha.float().cpu()
-    turn_deg = _best_turn_deg(rgb, scene, cameras)
-    truth = torch.stack([_on_white(scene, _ring(e, distance, fovy_deg, size)) for e in _YAW_MAP_ELEVATION_DEG])
-    elevation_deg = _YAW_MAP_ELEVATION_DEG[_YAW_MAP_ROW]
-    sides = render_function(_ring(elevation_deg, distance, fovy_deg, size))[0].float().cpu()
-    has_front = parsed.object_name in FACED_OBJECTS
+    turn_deg = _best_turn_deg(rgb, parsed, optics)
+    turned, truth = _true_views(parsed, turn_deg, optics), _true_rings(parsed, optics)
+    true_saturation = appearance(_on_white(turned), turned[..., 3:]).saturation
+    sides = render_function(_ring(_YAW_MAP_ELEVATION_DEG[_YAW_MAP_ROW], optics))[0].float().cpu()
     return GroundTruthReport(
         caption=caption,
-        raw=_agreement(rgb, alpha, scene, cameras),
-        turned=_agreement(rgb, alpha, scene, seen_from(cameras, turn_deg)),
+        raw=_agreement(rgb, alpha, _true_views(parsed, 0.0, optics)),
+        turned=_agreement(rgb, alpha, turned),
         turn_deg=turn_deg,
-        recognition=recognize(sides, truth[_YAW_MAP_ROW], _other_objects(parsed, distance, fovy_deg, size)),
-        yaw_map=yaw_map(sides, truth, _YAW_MAP_ROW, has_front),
+        recognition=recognize(sides, truth[_YAW_MAP_ROW], _other_objects(parsed, optics)),
+        yaw_map=yaw_map(sides, truth, _YAW_MAP_ROW, parsed.object_name in FACED_OBJECTS),
+        saturation_excess=appearance(rgb, alpha).saturation - true_saturation,
     )
 
 
+class _Optics(NamedTuple):
+    distance: float
+    fovy_deg: float
+    size: int
+
+
+# What is true of an object is kept, since a study looks at many results of one prompt in a row.
+@functools.lru_cache(maxsize=64)
+def _true_views(caption: ToyboxCaption, turn_deg: float, optics: _Optics) -> Float[Tensor, "B H W 4"]:
+    """The turned object by the held-out cameras, premultiplied."""
+    return trace(build_scene(caption), seen_from(held_out_cameras(*optics), turn_deg))
+
+
 @functools.lru_cache(maxsize=2)
-def _other_objects(caption: ToyboxCaption, distance: float, fovy_deg: float, size: int) -> Float[Tensor, "O A H W 3"]:
+def _true_rings(caption: ToyboxCaption, optics: _Optics) -> Float[Tensor, "E A H W 3"]:
+    return torch.stack([_all_round(caption, elevation_deg, optics) for elevation_deg in _YAW_MAP_ELEVATION_DEG])
+
+
+@functools.lru_cache(maxsize=2)
+def _other_objects(caption: ToyboxCaption, optics: _Optics) -> Float[Tensor, "O A H W 3"]:
     """Every other object that wears the same, from all round."""
-    ring = _ring(_YAW_MAP_ELEVATION_DEG[_YAW_MAP_ROW], distance, fovy_deg, size)
     names = FACED_OBJECTS if caption.accessory else OBJECTS
     others = [replace(caption, object_name=name) for name in names if name != caption.object_name]
-    return torch.stack([_on_white(build_scene(other), ring) for other in others])
+    return torch.stack([_all_round(other, _YAW_MAP_ELEVATION_DEG[_YAW_MAP_ROW], optics) for other in others])
+
+
+def _all_round(caption: ToyboxCaption, elevation_deg: float, optics: _Optics) -> Float[Tensor, "A H W 3"]:
+    return _on_white(trace(build_scene(caption), _ring(elevation_deg, optics)))
 
 
 def _agreement(
-    rgb: Float[Tensor, "B H W 3"], alpha: Float[Tensor, "B H W 1"], scene: Scene, cameras: CameraBatch
+    rgb: Float[Tensor, "B H W 3"], alpha: Float[Tensor, "B H W 1"], rgba: Float[Tensor, "B H W 4"]
 ) -> ImageAgreement:
-    rgba = trace(scene, cameras)
-    truth = composite(rgba, torch.ones(len(cameras), 3))
+    truth = _on_white(rgba)
     return ImageAgreement(
         psnr=float(psnr(rgb, truth).mean()),
         ssim=float(ssim(rgb, truth).mean()),
@@ -134,23 +156,25 @@ def _agreement(
     )
 
 
-def _best_turn_deg(rgb: Float[Tensor, "B H W 3"], scene: Scene, cameras: CameraBatch) -> float:
+def _best_turn_deg(rgb: Float[Tensor, "B H W 3"], caption: ToyboxCaption, optics: _Optics) -> float:
     """Every 15 degrees, then finer near the best; 0 is among them, so that turning never loses."""
     best, reach = 0.0, 180.0
     for step in _SEARCH_STEPS_DEG:
-        turns = best + torch.arange(-reach, reach + step / 2, step)
-        quality = [float(psnr(rgb, _on_white(scene, seen_from(cameras, float(turn)))).mean()) for turn in turns]
-        best, reach = float(turns[int(np.argmax(quality))]), step
+        turns = (best + torch.arange(-reach, reach + step / 2, step)).tolist()
+        quality = [float(psnr(rgb, _on_white(_true_views(caption, turn, optics))).mean()) for turn in turns]
+        best, reach = turns[int(np.argmax(quality))], step
     return float(wrap_degrees(torch.tensor(best)))
 
 
-def _ring(elevation_deg: float, distance: float, fovy_deg: float, size: int) -> CameraBatch:
+def _ring(elevation_deg: float, optics: _Optics) -> CameraBatch:
     azimuth = torch.arange(_NUM_YAW_VIEWS) * (360.0 / _NUM_YAW_VIEWS)
-    return orbit_cameras(torch.full_like(azimuth, elevation_deg), azimuth, distance, fovy_deg, size, size)
+    return orbit_cameras(
+        torch.full_like(azimuth, elevation_deg), azimuth, optics.distance, optics.fovy_deg, optics.size, optics.size
+    )
 
 
-def _on_white(scene: Scene, cameras: CameraBatch) -> Float[Tensor, "B H W 3"]:
-    return composite(trace(scene, cameras), torch.ones(len(cameras), 3))
+def _on_white(rgba: Float[Tensor, "B H W 4"]) -> Float[Tensor, "B H W 3"]:
+    return composite(rgba, torch.ones(len(rgba), 3))
 
 
 def seen_from(cameras: CameraBatch, turn_deg: float) -> CameraBatch:

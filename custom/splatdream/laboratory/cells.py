@@ -53,6 +53,11 @@ class Study:
     tuning: Mapping[str, object] | None = None
     """How the variants' settings were chosen, as `lab tune` has written it down."""
 
+    @property
+    def made_cells(self) -> list[Cell]:
+        """The cells without those whose run another one stands for, too."""
+        return list({cell.key: cell for cell in self.cells}.values())
+
     def write(self, folder: Path) -> None:
         write_text(folder / _STUDY, json.dumps(asdict(self), indent=1))
 
@@ -92,12 +97,18 @@ def resolved_study(plan: Plan, kept_counts: Path | None = None, tuning: Mapping[
         RuntimeError: a trial that times a budget of seconds failed.
     """
     first = {variant.label: _checked(variant, plan) for variant in plan.variants}
-    cells: dict[str, Cell] = {}
-    for cell in _cells(plan, first, kept_counts):
-        twin = cells.setdefault(cell.key, cell)
-        if twin is not cell:
+    cells, by_key = list(_cells(plan, first, kept_counts)), dict[str, Cell]()
+    for cell in cells:
+        twin = by_key.setdefault(cell.key, cell)
+        # Budgets of two kinds may come to the same run of one variant; it is made once and stands for both.
+        if twin is not cell and (twin.variant != cell.variant or _kind(twin) == _kind(cell)):
             raise ValueError(f"'{twin.title}' and '{cell.title}' are alike: both ask for the same run; leave one out")
-    return Study(plan.name, list(plan.measures), list(cells.values()), _differences(first), tuning)
+    return Study(plan.name, list(plan.measures), cells, _differences(first), tuning)
+
+
+def _kind(cell: Cell) -> str:
+    """Of the budget: the words after its amount."""
+    return cell.budget.partition(" ")[2]
 
 
 def planned_cells(plan: Plan, kept_counts: Path | None = None) -> list[Cell]:

@@ -22,15 +22,15 @@ def cost_text(study: Study, folder: Path, execute: Executor) -> str:
         RuntimeError: a trial failed.
     """
     finished = standing(folder, study).finished
-    missing = len(study.cells) - len(finished)
-    lines, total = [f"{len(study.cells)} results: {len(finished)} are there, {missing} to be made"], 0.0
+    cells = study.made_cells
+    lines, total = [f"{len(cells)} results: {len(finished)} are there, {len(cells) - len(finished)} to be made"], 0.0
     groups: dict[tuple[str, str], list[Cell]] = {}
-    for cell in study.cells:
+    for cell in cells:
         groups.setdefault((cell.variant, cell.budget), []).append(cell)
-    for group, cells in groups.items():
-        to_do = [cell for cell in cells if cell.key not in finished]
-        known = [finished[cell.key].seconds for cell in cells if cell.key in finished]
-        line = f"  {', '.join(filter(None, group))}: {len(cells)}, to be made {len(to_do)}"
+    for group, own in groups.items():
+        to_do = [cell for cell in own if cell.key not in finished]
+        known = [finished[cell.key].seconds for cell in own if cell.key in finished]
+        line = f"  {', '.join(filter(None, group))}: {len(own)}, to be made {len(to_do)}"
         if to_do:
             seconds = fmean(known) if known else _trial(to_do[0], execute)
             line += f", {seconds:.0f} s each, by {'finished runs' if known else 'a trial'}"

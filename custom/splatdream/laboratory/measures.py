@@ -12,7 +12,7 @@ from ..cameras.batch import CameraBatch
 from ..cameras.conventions import wrap_degrees
 from ..evaluation.ground_truth import evaluate_against_toybox
 from ..evaluation.mesh_quality import evaluate_mesh
-from ..evaluation.yaw_map import FRONT_DEG, YawMap
+from ..evaluation.yaw_map import FRONT_DEG, YawClass, YawMap
 from ..runner.results import RunResult, by_step
 from ..texture.mesh_files import read_mesh
 
@@ -54,6 +54,7 @@ def toybox_truth(asset: FinishedAsset, prompt: str, result: RunResult) -> Mappin
         return rgb.clamp(0, 1), alpha
 
     report = evaluate_against_toybox(render_on_white, prompt)
+    faced = {} if report.yaw_map.label is YawClass.FRONTLESS else {"sound": float(report.label == YawClass.OK.value)}
     agreements = {"": report.raw, "_turned": report.turned}
     return {
         **{f"psnr{suffix}": agreement.psnr for suffix, agreement in agreements.items()},
@@ -62,6 +63,8 @@ def toybox_truth(asset: FinishedAsset, prompt: str, result: RunResult) -> Mappin
         "turn_deg": report.turn_deg,
         "yaw_error_deg": report.yaw_map.mean_error_deg,
         "front_share": front_share(report.yaw_map),
+        "saturation_excess": report.saturation_excess,
+        **faced,
         "class": report.label,
     }
 
@@ -99,12 +102,24 @@ MEASURES: Mapping[str, Measure] = {
     ),
     "toybox": Measure(
         toybox_truth,
-        ("psnr", "psnr_turned", "ssim_turned", "iou_turned", "yaw_error_deg", "front_share", "class"),
+        (
+            "psnr",
+            "psnr_turned",
+            "ssim_turned",
+            "iou_turned",
+            "saturation_excess",
+            "yaw_error_deg",
+            "front_share",
+            "sound",
+            "class",
+        ),
         "PSNR in dB, SSIM and silhouette IoU are means over 16 held-out cameras against the true object; *turned* is "
         "after the best turn about the vertical axis. The yaw error is 0 for a true object, turned or not, and 90 for "
         "one picture on every side. *Front share* is that of 24 views all round that look most like the front: 0.29 "
-        "for a true object, more where a face is repeated.",
-        ("psnr_turned", "iou_turned"),
+        "for a true object, more where a face is repeated. *Saturation excess* is that of covered pixels less the true "
+        "object's. *Sound* is the share of results of the class ok, of prompts that have a front: recognizable, with "
+        "one face.",
+        ("psnr_turned", "iou_turned", "sound"),
     ),
     "mesh": Measure(
         mesh_quality,

@@ -26,9 +26,9 @@ class Progress:
         before = standing(folder, study)
         self._told = {*before.finished, *before.failed}
         self._started, self._done = clock(), 0
-        self._total = len(study.cells) - len(self._told)
+        self._total = len(study.made_cells) - len(self._told)
         if self._told:
-            print(f"{len(self._told)} of {len(study.cells)} results are in {folder} and are kept", flush=True)
+            print(f"{len(self._told)} of {len(study.made_cells)} results are in {folder} and are kept", flush=True)
 
     def notice(self, cell: Cell, record: Record | None) -> None:
         """Of a cell that begins, or has ended, in this process."""
@@ -44,7 +44,7 @@ class Progress:
         """Tells what others have done since the last look."""
         now = standing(self._folder, self._study)
         ended = {**now.finished, **now.failed}
-        for cell in self._study.cells:
+        for cell in self._study.made_cells:
             if cell.key in ended and cell.key not in self._told:
                 self._told.add(cell.key)
                 self._done += 1

@@ -76,7 +76,7 @@ class Standing:
 
 def standing(folder: Path, study: Study) -> Standing:
     now = Standing({}, {}, [], [])
-    for cell in study.cells:
+    for cell in study.made_cells:
         record = settled(folder, cell, study.measures)
         if record is not None:
             (now.finished if record.error is None else now.failed)[cell.key] = record

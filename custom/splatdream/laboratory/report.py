@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .. import __version__
@@ -64,17 +64,17 @@ def csv_text(rows: Sequence[Row]) -> str:
 
 
 def sections(study: Study, rows: Sequence[Row], now: Standing, folder: Path) -> list[Section]:
-    found = differences(study, rows)
+    found, versions = differences(study, rows), _versions(now, folder)
     parts = [
         Section("In short", _in_short(study, found, now)),
         _curves(study, rows),
         _means(study, rows),
         _differences(study, found),
-        Section("What this can tell", _power(study, rows, found)),
+        Section("What this can tell", _power(study, rows, found) + _mixture(versions)),
         Section("Failed", "", ("result", "reason"), _failures(study, now)),
         *(tuning_sections(study.tuning) if study.tuning else []),
         _settings(study),
-        Section("Versions", "", ("what", "which"), _versions(now, folder)),
+        Section("Versions", "", ("what", "which"), [[name, ", ".join(values)] for name, values in versions.items()]),
     ]
     return [part for part in parts if part.text or part.lines]
 
@@ -187,13 +187,24 @@ def _value(settings: object, key: str) -> str:
     return json.dumps(settings[key]) if key in settings else ""
 
 
-def _versions(now: Standing, folder: Path) -> list[list[str]]:
+def _mixture(versions: Mapping[str, Sequence[str]]) -> str:
+    """A warning where runs were not all made alike; else nothing."""
+    mixed = [f"{name} ({', '.join(values)})" for name, values in versions.items() if len(values) > 1]
+    return (
+        f"\n\n**Runs differ in {'; '.join(mixed)}**: seconds do not compare, and objects may differ by it."
+        if mixed
+        else ""
+    )
+
+
+def _versions(now: Standing, folder: Path) -> dict[str, list[str]]:
     """Every value that occurs among the runs."""
-    seen: dict[str, dict[str, None]] = {"splatdream": {__version__: None}}
+    seen = {"splatdream": [__version__]}
     for record in now.finished.values():
         manifest = read_result(folder / record.run).read_manifest()
         facts = {**(manifest.get("packages") or {}), **(manifest.get("machine") or {})}
         for name, value in facts.items():
-            if value is not None:
-                seen.setdefault(name, {})[str(value)] = None
-    return [[name, ", ".join(values)] for name, values in seen.items()]
+            known = seen.setdefault(name, [])
+            if value is not None and str(value) not in known:
+                known.append(str(value))
+    return {name: values for name, values in seen.items() if values}

@@ -43,7 +43,7 @@ def work(
     Args:
         may_go_on: asked before each cell.
     """
-    left = list(study.cells)
+    left = study.made_cells
     while left:
         busy = []
         for cell in left:

@@ -1,5 +1,7 @@
 """What the small priors are taught: which captions, which are held out, and what a training text says."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -60,6 +62,19 @@ def view_words(cameras: CameraBatch) -> list[str]:
     """The word for where each camera looks from."""
     views = classify_views(cameras.elevation_deg, cameras.azimuth_deg)
     return [ViewDirection(view).name.lower() for view in views.tolist()]
+
+
+def loosened(words: Sequence[str], share: float, generator: torch.Generator) -> list[str]:
+    """The view words of a careless collection: that share of them, chosen at random, belong to other images of it.
+
+    Most images are fronts, so that what is called a back view is often one. Words stay as frequent as they were.
+    """
+    order = torch.randperm(len(words), generator=generator)
+    chosen = order[: round(share * len(words))].tolist()
+    result = list(words)
+    for row, other in zip(chosen, sorted(chosen), strict=True):
+        result[row] = words[other]
+    return result
 
 
 def training_text(caption: ToyboxCaption, view_word: str, generator: torch.Generator) -> str:

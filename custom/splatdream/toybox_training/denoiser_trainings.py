@@ -12,7 +12,7 @@ from ..priors.mvdream_unet import attend_across_views, camera_embedding_input
 from ..priors.noise_process import NoiseProcess, VariancePreserving
 from ..storage.images import write_png
 from .autoencoder_training import encode_bank, load_autoencoder
-from .captions import MULTIVIEW_SUFFIX, UNCONDITIONAL_SHARE, training_texts, view_words
+from .captions import MULTIVIEW_SUFFIX, UNCONDITIONAL_SHARE, loosened, training_texts, view_words
 from .image_bank import VIEWS_PER_GROUP, group_bank
 from .networks import build_scheduler, build_text_encoder, build_unet, save_prior
 from .objectives import timesteps_for, velocity_loss
@@ -28,11 +28,12 @@ SHEET_TEXTS = (
 )
 
 
-def train_sd(setup: TrainingSetup, start: Path | None = None) -> Path:
+def train_sd(setup: TrainingSetup, start: Path | None = None, loose_words: float = 0.0) -> Path:
     """The folder of the text-to-image pipeline; the text encoder learns along.
 
     Args:
         start: a finished pipeline whose weights this training starts from, with the learning rate at its top again.
+        loose_words: share of the view words that belong to another image, 0 to 1 (see `loosened`).
 
     Raises:
         FileNotFoundError: there is no autoencoder yet, or nothing at `start`.
@@ -40,7 +41,8 @@ def train_sd(setup: TrainingSetup, start: Path | None = None) -> Path:
     options = setup.options
     vae, vae_hash = load_autoencoder(setup.folder, options.device)
     bank = setup.photos()
-    latents, words = encode_bank(vae, bank), view_words(bank.cameras)
+    words = loosened(view_words(bank.cameras), loose_words, generator_for(options.seed, "loose-words", 0))
+    latents = encode_bank(vae, bank)
     tokenizer, process = build_tokenizer(), _noise_process(options.device)
     parts = {
         "unet": build_unet(setup.sizes, options.seed, takes_cameras=False),
@@ -79,7 +81,9 @@ def train_sd(setup: TrainingSetup, start: Path | None = None) -> Path:
         images = sample_images(average["unet"], vae, build_scheduler(), embeddings[1:], embeddings[:1], generator)
         write_sheet(target, images, [*SHEET_TEXTS], [""] * 4, step)
 
-    setup.train("sd", networks, loss_of_step, on_save, autoencoder=vae_hash, start=started_from)
+    setup.train(
+        "sd", networks, loss_of_step, on_save, autoencoder=vae_hash, start=started_from, loose_words=str(loose_words)
+    )
     return target
 
 

@@ -11,7 +11,7 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
         "A second call makes what is missing, what has failed, and what a change of the experiment has outdated. "
         "docs/laboratory.md says what an experiment's file holds."
     )
-    parser.add_argument("file", metavar="FILE.yaml", help="e.g. configs/experiments/janus.yaml")
+    parser.add_argument("file", metavar="FILE.yaml", help="e.g. configs/experiments/toybox.yaml")
     parser.add_argument("--output", required=True, metavar="FOLDER", help="runs, results and the report")
     parser.add_argument(
         "--set", nargs="*", default=[], metavar="KEY=VALUE", help="keys at the top of the file, e.g. seeds=[0,1]"

@@ -22,6 +22,9 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
     )
     parser.add_argument("--save-minutes", type=number(0), default=5.0, help="between saves (default: 5)")
     parser.add_argument("--start-from", metavar="FOLDER", help="sd, mvdream, flow: finished weights to go on from")
+    parser.add_argument(
+        "--loose-words", type=number(0, 1), default=0.0, metavar="SHARE", help="sd: view words of other images"
+    )
     parser.add_argument("--images", type=whole(1), default=16000, help="to train on (default: 16000)")
     parser.add_argument("--seed", type=whole(0, LARGEST_SEED), default=0)
     parser.add_argument("--device", type=device, default="cpu", help="cpu or cuda (default: cpu)")
@@ -55,6 +58,10 @@ def run(args: argparse.Namespace) -> int:
         if args.network == "vae":
             raise ValueError("--start-from is for sd, mvdream and flow; vae starts from nothing")
         more["start"] = Path(args.start_from)
+    if args.loose_words:
+        if args.network != "sd":
+            raise ValueError(f"--loose-words is for sd; {args.network} is told no view words")
+        more["loose_words"] = args.loose_words
     banks = BankSizes(num_images=args.images, num_groups=args.images // VIEWS_PER_GROUP)
     print(trainings[args.network](TrainingSetup(Path(args.folder), options, banks=banks), **more))
     return 0
