@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 from ..gaussians.cloud import GaussianCloud
 from ..gaussians.ply import write_compressed_ply, write_ply
@@ -44,11 +45,12 @@ class GaussianExporter(Exporter):
         camera_fovy_deg: float = 49.1
         """Field of view of the html page, over the shorter side of the window."""
 
-    cfg: Config
+        def __post_init__(self) -> None:
+            check_formats("formats", self.formats, _FILES)
 
-    def configure(self, *parts: object, **named_parts: object) -> None:
-        super().configure(*parts, **named_parts)
-        check_formats("formats", self.cfg.formats, _FILES)
+    cfg: Config
+    formats: ClassVar[tuple[str, ...]] = tuple(_FILES)
+    """That there are."""
 
     def __call__(self) -> list[ExporterOutput]:
         """One output for each format and cloud, in the order of the configuration."""
