@@ -35,6 +35,7 @@ class Beginning:
 
 
 def _ball(beginning: Beginning) -> GaussianCloud:
+    """Points drawn in a ball."""
     return ball(
         beginning.num_points,
         beginning.radius,
@@ -48,6 +49,7 @@ def _ball(beginning: Beginning) -> GaussianCloud:
 
 
 def _ply(beginning: Beginning) -> GaussianCloud:
+    """Gaussians, or points, of a PLY file."""
     if holds_gaussians(beginning.source):
         return with_sh_degree(read_ply(beginning.source), beginning.sh_degree)
     points, colors = read_points_ply(beginning.source)

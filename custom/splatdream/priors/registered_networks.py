@@ -102,7 +102,7 @@ class NetworkPrior(BaseObject):
 
 @register("splatdream-stable-diffusion-prior")
 class RegisteredStableDiffusionPrior(NetworkPrior):
-    """Call it for the prior."""
+    """Stable Diffusion up to 2.1. Call it for the prior."""
 
     @dataclass
     class Config(NetworkPrior.Config):
@@ -117,7 +117,7 @@ class RegisteredStableDiffusionPrior(NetworkPrior):
 
 @register("splatdream-mvdream-prior")
 class RegisteredMVDreamPrior(NetworkPrior):
-    """Call it for the prior."""
+    """MVDream, which sees several views of one object at a time. Call it for the prior."""
 
     @dataclass
     class Config(NetworkPrior.Config):
@@ -145,7 +145,7 @@ class RegisteredMVDreamPrior(NetworkPrior):
 
 @register("splatdream-sd3-prior")
 class RegisteredStableDiffusion3Prior(NetworkPrior):
-    """Call it for the prior."""
+    """Stable Diffusion 3 and 3.5. Call it for the prior."""
 
     @dataclass
     class Config(NetworkPrior.Config):
@@ -165,7 +165,7 @@ class RegisteredStableDiffusion3Prior(NetworkPrior):
 
 @register("splatdream-flux-prior")
 class RegisteredFluxPrior(NetworkPrior):
-    """Call it for the prior."""
+    """FLUX.1-schnell. Call it for the prior."""
 
     @dataclass
     class Config(NetworkPrior.Config):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 
 def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
-    parser.add_argument("--output", default="toybox.png", metavar="PNG", help="default: toybox.png")
+    parser.add_argument("--output", default="outputs/toybox.png", metavar="PNG", help="default: outputs/toybox.png")
     parser.add_argument("--size", type=int, default=128, help="pixels of a view (default: 128)")
 
 
@@ -14,4 +14,5 @@ def run(args: argparse.Namespace) -> int:
     from ...toybox.gallery import gallery_image
 
     write_png(args.output, gallery_image(size=args.size))
+    print(args.output)
     return 0

@@ -7,10 +7,15 @@ from collections.abc import Sequence
 def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
     parser.description = (
         "Train one of the small priors: first vae, then sd, then mvdream or flow. A second call with the same "
-        "--folder goes on where the first one stopped. docs/toybox-priors.md."
+        "--output goes on where the first one stopped. docs/toybox-priors.md."
     )
     parser.add_argument("network", choices=["vae", "sd", "mvdream", "flow"])
-    parser.add_argument("--folder", default="outputs/toybox-priors", help="default: outputs/toybox-priors")
+    parser.add_argument(
+        *("--output", "--folder"),
+        default="outputs/toybox-priors",
+        metavar="FOLDER",
+        help="default: outputs/toybox-priors",
+    )
     parser.add_argument("--steps", type=int, default=0, help="optimizer steps in total, earlier calls included")
     parser.add_argument("--minutes", type=float, default=0.0, help="of this call")
     parser.add_argument("--batch-size", type=int, default=32, help="images (default: 32)")
@@ -52,5 +57,5 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError("--start-from is for sd, mvdream and flow; vae starts from nothing")
         more["start"] = Path(args.start_from)
     banks = BankSizes(num_images=args.images, num_groups=args.images // VIEWS_PER_GROUP)
-    print(trainings[args.network](TrainingSetup(Path(args.folder), options, banks=banks), **more))
+    print(trainings[args.network](TrainingSetup(Path(args.output), options, banks=banks), **more))
     return 0
