@@ -155,7 +155,9 @@ def _run_experiment(config: "DictConfig", args: argparse.Namespace, command: lis
 
     _check_output_folder(Path(config.trial_dir))
     options = trainer_options(config.trainer)
-    callbacks = _callbacks(config, args)
+    if args.quiet:
+        options["enable_progress_bar"] = False
+    callbacks = _callbacks(config, options.get("enable_progress_bar", True), args.train)
     accelerator = _accelerator(args.gpu)
     if not args.verbose:
         # Advice for other kinds of training: worker processes, logging intervals, folders that exist.
@@ -260,15 +262,14 @@ def _write_run_files(config: "DictConfig", args: argparse.Namespace, command: li
         Path(temporary).write_text(f"{shlex.join(command)}\n{args}\n")
 
 
-def _callbacks(config: "DictConfig", args: argparse.Namespace) -> list:
+def _callbacks(config: "DictConfig", has_bar: bool, is_training: bool) -> list:
     from pytorch_lightning.callbacks import LearningRateMonitor
 
     from .checkpoints import Checkpoints
     from .progress import RunBar
 
-    has_bar = config.trainer.get("enable_progress_bar", True) and not args.quiet
     callbacks = [RunBar()] if has_bar else []
-    if args.train:
+    if is_training:
         _check_arguments(Checkpoints.__base__, config.checkpoint, "checkpoint")
         callbacks.append(Checkpoints(dirpath=os.path.join(config.trial_dir, "ckpts"), **config.checkpoint))
         callbacks.append(LearningRateMonitor(logging_interval="step"))

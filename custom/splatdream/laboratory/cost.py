@@ -6,11 +6,13 @@ from statistics import fmean
 from tempfile import TemporaryDirectory
 
 from ..runner.execution import Executor
-from ..runner.trial import TRIAL_STEPS, extrapolated, with_steps
 from .cells import Cell, Study
 from .progress import time_left
 from .records import standing
 from .work import finished_stages
+
+_TRIAL_STEPS = (2, 12)
+"""Two lengths tell what a step costs, and what comes before and after all steps."""
 
 
 def cost_text(study: Study, folder: Path, execute: Executor) -> str:
@@ -40,14 +42,17 @@ def cost_text(study: Study, folder: Path, execute: Executor) -> str:
 def _trial(cell: Cell, execute: Executor) -> float:
     """Seconds of all stages, extrapolated from two that stop early."""
     print(f"timing a trial of {cell.variant}", flush=True)
-    few, more = (_seconds(cell, steps, execute) for steps in TRIAL_STEPS)
+    few, more = (_seconds(cell, steps, execute) for steps in _TRIAL_STEPS)
     seconds = 0.0
     for stage, short, longer in zip(cell.stages, few, more, strict=True):
-        seconds += extrapolated(short, longer, stage.configuration()["trainer"].get("max_steps", 0))
+        per_step = max(0.0, longer - short) / (_TRIAL_STEPS[1] - _TRIAL_STEPS[0])
+        steps = stage.configuration()["trainer"].get("max_steps", 0)
+        seconds += longer + per_step * max(0, steps - _TRIAL_STEPS[1])
     return seconds
 
 
 def _seconds(cell: Cell, steps: int, execute: Executor) -> list[float]:
-    stages = tuple(with_steps(stage, steps) for stage in cell.stages)
+    length = f"trainer.max_steps={steps}"
+    stages = tuple(replace(stage, overrides=[*stage.overrides, length]) for stage in cell.stages)
     with TemporaryDirectory() as folder:
         return [result.seconds for result in finished_stages(replace(cell, stages=stages), Path(folder), execute)]

@@ -1,4 +1,4 @@
-"""What a run will cost, told from two short ones."""
+"""What a run will cost, told from a short one."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,8 +7,8 @@ from .execution import Executor, finished_run
 from .request import RunRequest
 from .results import RunResult
 
-TRIAL_STEPS = (2, 12)
-"""Two lengths tell what a step costs, and what comes before and after all steps."""
+_WARM_UP, _MEASURED = 2, 12
+"""Steps of a first run, in which libraries are loaded and kernels compiled, and of the one that is measured."""
 
 
 @dataclass(frozen=True)
@@ -32,26 +32,22 @@ class Cost:
         )
 
 
-def with_steps(request: RunRequest, steps: int) -> RunRequest:
-    """The same run, of that length."""
-    return replace(request, overrides=[*request.overrides, f"trainer.max_steps={steps}"])
-
-
-def extrapolated(short: float, longer: float, steps: int) -> float:
-    """What `steps` cost where `TRIAL_STEPS` cost that much."""
-    per_step = max(0.0, longer - short) / (TRIAL_STEPS[1] - TRIAL_STEPS[0])
-    return longer + per_step * max(0, steps - TRIAL_STEPS[1])
-
-
 def trial(request: RunRequest, folder: Path, execute: Executor) -> tuple[Cost, RunResult]:
-    """What a run will cost, and the longer of the two that told it.
+    """What a run will cost, and the short run that tells it.
 
     Raises:
         RuntimeError: a trial failed.
     """
     steps = request.configuration()["trainer"].get("max_steps", 0)
-    results = [finished_run(with_steps(request, few), folder / f"{few}" / "run", execute) for few in TRIAL_STEPS]
-    seconds = extrapolated(*(result.seconds for result in results), steps)
-    evaluations = extrapolated(*(result.evaluations or 0 for result in results), steps)
-    memory = results[-1].read_manifest()["peak_memory_bytes"]
-    return Cost(steps, seconds, round(evaluations), memory), results[-1]
+    _short(request, _WARM_UP, folder, execute)
+    result = _short(request, _MEASURED, folder, execute)
+    manifest = result.read_manifest()
+    seconds_a_step = sum(manifest["seconds_by_stage"].values()) / _MEASURED
+    seconds = result.seconds + seconds_a_step * (steps - _MEASURED)
+    evaluations = round((result.evaluations or 0) * steps / _MEASURED)
+    return Cost(steps, seconds, evaluations, manifest["peak_memory_bytes"]), result
+
+
+def _short(request: RunRequest, steps: int, folder: Path, execute: Executor) -> RunResult:
+    shortened = replace(request, overrides=[*request.overrides, f"trainer.max_steps={steps}"])
+    return finished_run(shortened, folder / f"{steps}" / "run", execute)
