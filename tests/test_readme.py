@@ -8,6 +8,7 @@ import pytest
 from splatdream.commands.main import parse
 from splatdream.embedded_host.config import read_config
 from splatdream.embedded_host.launch import parse_arguments
+from splatdream.startup.launching import parse_launch
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -22,7 +23,18 @@ def commands(start: str) -> list[str]:
 
 @pytest.mark.parametrize("command", commands("splatdream "))
 def test_splatdream_commands_of_the_readme_are_understood(command):
-    assert callable(parse(shlex.split(command)[1:]).run)
+    verb, *arguments = shlex.split(command)[1:]
+    if verb != "train":
+        assert callable(parse([verb, *arguments]).run)
+        return
+    args, overrides = parse_launch(["--train", *arguments], "splatdream train")
+    read_config(args.config, overrides)
+
+
+@pytest.mark.parametrize("command", [*commands("splatdream "), *commands("python launch.py")])
+def test_no_command_of_the_readme_writes_anywhere_but_to_outputs(command):
+    places = re.findall(r"--(?:output|picture|folder|page)[ =](\S+)", command)
+    assert all(place.startswith("outputs/") for place in places)
 
 
 @pytest.mark.parametrize("command", commands("python launch.py"))

@@ -43,10 +43,20 @@ for _allowed in MAY_IMPORT.values():
     _allowed |= {"storage", "options"}
 ROOMS = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
 # The rooms where everything meets.
-MAY_IMPORT["systems"] = ROOMS - {"systems", "laboratory", "embedded_host", "commands", "startup", "runner", "gpu_suite"}
-MAY_IMPORT["laboratory"] = ROOMS - {"laboratory", "embedded_host", "commands", "gpu_suite"}
-MAY_IMPORT["gpu_suite"] = ROOMS - {"embedded_host", "startup"}
-MAY_IMPORT["commands"] = ROOMS - {"embedded_host"}
+MAY_IMPORT["systems"] = ROOMS - {
+    "systems",
+    "laboratory",
+    "embedded_host",
+    "commands",
+    "startup",
+    "runner",
+    "gpu_suite",
+    "api",
+}
+MAY_IMPORT["laboratory"] = ROOMS - {"laboratory", "embedded_host", "commands", "gpu_suite", "api"}
+MAY_IMPORT["gpu_suite"] = ROOMS - {"embedded_host", "startup", "api"}
+MAY_IMPORT["commands"] = ROOMS - {"embedded_host", "api"}
+MAY_IMPORT["api"] = ROOMS - {"embedded_host"}
 MAY_IMPORT["startup"] = {"embedded_host", "storage"}
 MAY_IMPORT["runner"] = {"startup", "priors", "storage"}
 

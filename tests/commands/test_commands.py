@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 from splatdream.commands import playground as playing
 from splatdream.commands.compose import load_part, parse_part, surface_cloud
-from splatdream.commands.generate import generate
+from splatdream.commands.generate import generate, stages
 from splatdream.commands.main import main
 from splatdream.embedded_host.config import load_config
 from splatdream.embedded_host.launch import parse_arguments
@@ -183,14 +183,15 @@ def test_generate_refuses_a_prompt_without_words(tmp_path, capsys):
 def test_generate_hands_a_prompt_on_to_the_letter(tmp_path):
     prompt, asked = "${oc.env:HF_TOKEN}: [a] null", []
     with pytest.raises(RuntimeError, match="the run in"):
-        generate(lambda arguments, log: asked.append(arguments) or 1, prompt, str(tmp_path))
+        generate(lambda arguments, log: asked.append(arguments) or 1, *stages(prompt), str(tmp_path))
     args, overrides = parse_arguments(["--train", *asked[0]])
     assert load_config(args.config, overrides).system.prompt_processor.prompt == prompt
 
 
 def test_generate_refuses_a_prompt_that_the_prior_cannot_read(tmp_path, capsys):
-    assert main(["generate", "an orange unicorn", "--config", str(TINY), "--folder", str(tmp_path)]) == 1
+    assert main(["generate", "an orange unicorn", "--config", str(TINY), "--output", str(tmp_path / "out")]) == 1
     assert "unicorn" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_variation_without_choice_is_refused(capsys):

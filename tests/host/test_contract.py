@@ -154,7 +154,7 @@ def test_only_host_py_imports_a_host():
         or (isinstance(node, ast.Import) and any(item.name.startswith("threestudio") for item in node.names))
         or (isinstance(node, ast.ImportFrom) and node.level and (node.module or "").startswith("embedded_host"))
     }
-    assert importers == {"host.py", "startup/configuration.py", "startup/launching.py"}
+    assert importers == {"host.py", "startup/configuration.py", "startup/launching.py", "startup/shipped.py"}
 
 
 def test_the_contract_names_everything_that_host_py_exports_and_the_plugin_imports():

@@ -4,67 +4,156 @@ import argparse
 import hashlib
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from PIL import Image
 
+from ..runner.execution import Executor, InProcess, finished_run
+from ..runner.request import RunRequest, setting
+from ..startup.shipped import find_config
 from ..storage.atomic_file import atomic_path, write_text
 from .arguments import LARGEST_SEED, whole
 
-if TYPE_CHECKING:
-    from ..runner.execution import Executor
-
 _LONGEST_NAME = 150
 """Bytes; file systems take 255."""
-CONFIGS = Path(__file__).parents[3] / "configs"
+_CLOSED_FORM = "closed-form"
+_CONFIGS = {
+    _CLOSED_FORM: ("quickstart", "toybox-texture"),
+    "toybox-sd": ("quickstart-sd", "toybox-texture"),
+    "toybox-mvdream": ("quickstart-mvdream", "toybox-texture"),
+    "mvdream": ("mvdream-gaussian", "dreamgaussian-texture"),
+    "sd3": ("sd3-gaussian", "dreamgaussian-texture"),
+    "flux": ("flux-gaussian", "dreamgaussian-texture"),
+    "": ("gaussian-sds", "dreamgaussian-texture"),
+}
+"""Configurations of both stages by what the prior's name begins with."""
+_TEXTURE = "texture."
+_NEEDED = ("ply", "glb")
+"""Formats that the page at the end is made of."""
 
 
 def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
+    parser.description = (
+        "Distills Gaussians from a sentence, makes a mesh of them and refines its texture. What is finished is kept; a "
+        "second call goes on. `splatdream list priors` and `splatdream list words` say what can be asked for."
+    )
     parser.add_argument("prompt", help='e.g. "an orange cat"')
-    parser.add_argument("--folder", default="outputs/generate", help="results go there (default: outputs/generate)")
-    parser.add_argument("--config", metavar="YAML", help="of the first stage (default: the quickstart)")
-    parser.add_argument("--texture-config", metavar="YAML", help="of the second stage (default: toybox-texture)")
-    parser.add_argument("--seed", type=whole(0, LARGEST_SEED), default=0)
+    parser.add_argument(
+        *("--output", "--folder"),
+        default="outputs/generate",
+        metavar="FOLDER",
+        help="results go there (default: outputs/generate)",
+    )
+    parser.add_argument(
+        "--prior",
+        default=_CLOSED_FORM,
+        metavar="NAME",
+        help="closed-form (the default), toybox-sd, sd21-base, ...; chooses the configurations. A folder or a hub id "
+        "counts as Stable Diffusion: name --config, too, for another kind",
+    )
+    parser.add_argument("--config", metavar="YAML", help="of the first stage: a file, or the name of a shipped one")
+    parser.add_argument("--texture-config", metavar="YAML", help="of the second stage, likewise")
+    parser.add_argument("--steps", type=whole(1), metavar="N", help="of the first stage (default: the configuration's)")
+    parser.add_argument(
+        "--formats", metavar="A,B,...", help="files of both stages, e.g. ply,splat,glb; ply and glb are always written"
+    )
+    parser.add_argument("--seed", type=whole(0, LARGEST_SEED), default=0, help="default: 0")
+    parser.add_argument("--dry-run", action="store_true", help="print configurations and cost; make nothing")
+    parser.add_argument("-q", "--quiet", action="store_true", help="only what was made, warnings and errors")
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        default=[],
+        metavar="key=value",
+        help="changes of the first stage's configuration; texture.key=value of the second's",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    from ..runner.execution import InProcess
+    from ..runner.checking import check_request
 
-    chosen = {"config": args.config, "texture_config": args.texture_config}
-    given = {name: value for name, value in chosen.items() if value is not None}
-    generate(InProcess(), args.prompt, args.folder, seed=args.seed, **given)
+    first, second = stages(
+        args.prompt, args.prior, args.config, args.texture_config, args.steps, args.formats, args.seed, args.overrides
+    )
+    for request in (first, second):
+        check_request(request)
+    execute = InProcess(["--quiet"] if args.quiet or args.dry_run else [])
+    if args.dry_run:
+        _tell_cost(first, second, execute)
+    else:
+        generate(execute, first, second, args.output)
     return 0
 
 
-def generate(
-    execute: "Executor",
+def stages(
     prompt: str,
-    folder: str,
-    config: str = str(CONFIGS / "quickstart.yaml"),
-    texture_config: str = str(CONFIGS / "toybox-texture.yaml"),
+    prior: str = _CLOSED_FORM,
+    config: str | None = None,
+    texture_config: str | None = None,
+    steps: int | None = None,
+    formats: str | None = None,
     seed: int = 0,
-) -> Path:
-    """Distills Gaussians or a field, makes a mesh of it, refines its texture, and returns the picture of it all.
-
-    Args:
-        folder: results go to `folder/<prompt>/`: gaussians/, mesh/, viewer.html with both, and summary.png.
-        config: of the first stage; texture_config: of the second.
+    overrides: Sequence[str] = (),
+) -> tuple[RunRequest, RunRequest]:
+    """What both stages are asked to make; the second is still without a checkpoint of the first.
 
     Raises:
-        ValueError: the prompt has no words.
+        ValueError: the prompt has no words, or a setting is none.
+        FileNotFoundError: there is no such configuration.
+    """
+    folder_name(prompt)
+    chosen, texture = next(names for start, names in _CONFIGS.items() if prior.startswith(start))
+    of_gaussians, of_mesh = _formats(formats)
+    of_first = [text for text in overrides if not text.startswith(_TEXTURE)]
+    of_second = [text.removeprefix(_TEXTURE) for text in overrides if text.startswith(_TEXTURE)]
+    first = [f"seed={seed}", *_prior(prior), *_length(steps), *of_gaussians, *of_first]
+    return (
+        RunRequest(find_config(config or chosen), first, prompt),
+        RunRequest(find_config(texture_config or texture), [f"seed={seed}", *of_mesh, *of_second], prompt),
+    )
+
+
+def _prior(name: str) -> list[str]:
+    return [] if name == _CLOSED_FORM else [setting("system.guidance.prior.model", name)]
+
+
+def _length(steps: int | None) -> list[str]:
+    return [] if steps is None else [f"trainer.max_steps={steps}"]
+
+
+def _formats(wanted: str | None) -> tuple[list[str], list[str]]:
+    """Settings of the exporters of Gaussians and of meshes, what the page needs among the files."""
+    from ..export.exporter import GaussianExporter
+    from ..export.mesh_exporter import MeshExporter
+
+    if wanted is None:
+        return [], []
+    by_stage = (GaussianExporter.formats, MeshExporter.formats)
+    known = dict.fromkeys([*by_stage[0], *by_stage[1]])
+    names = dict.fromkeys([*_NEEDED, *filter(None, (name.strip() for name in wanted.split(",")))])
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"--formats has {', '.join(unknown)}; the formats are {', '.join(known)}")
+    chosen = [",".join(name for name in names if name in formats) for formats in by_stage]
+    return [f"system.exporter.formats=[{chosen[0]}]"], [f"system.exporter.formats=[{chosen[1]}]"]
+
+
+def generate(execute: Executor, first: RunRequest, second: RunRequest, folder: str) -> Path:
+    """Distills Gaussians, makes a mesh of them, refines its texture, and returns the page that shows both.
+
+    Args:
+        first, second: of `stages`; results go to `folder/<prompt>/`: gaussians/, mesh/, viewer.html with both, and
+            summary.png.
+
+    Raises:
         RuntimeError: a stage failed; what the first one made is kept.
     """
-    from ..runner.execution import finished_run
-    from ..runner.request import RunRequest, setting
-
+    prompt = str(first.prompt)
     root = Path(folder) / folder_name(prompt)
-    first = RunRequest(config, [f"seed={seed}"], prompt)
     gaussians = finished_run(first, root / "gaussians" / "run", execute)
-    checkpoint = setting("system.geometry_convert_from", str(gaussians.file("checkpoint")))
-    second = RunRequest(texture_config, [f"seed={seed}", checkpoint], prompt)
-    mesh = finished_run(second, root / "mesh" / "run", execute)
+    mesh = finished_run(after(second, gaussians.file("checkpoint")), root / "mesh" / "run", execute)
     kind = "field" if "field" in gaussians.files else "cloud"
     distilled, glb = gaussians.file(kind), mesh.file("mesh")
     page = write_text(root / "viewer.html", _page(distilled, glb, prompt))
@@ -72,10 +161,29 @@ def generate(
     _stack([gaussians.file("contact sheet"), mesh.file("before and after")], picture)
     print(f"{'field    ' if kind == 'field' else 'gaussians'}  {distilled}")
     print(f"mesh       {glb}")
-    print(f"viewer     {page}")
     print(f"report     {gaussians.file('page')}")
     print(f"picture    {picture}")
-    return picture
+    print(f"open this: {page}")
+    return page
+
+
+def after(second: RunRequest, checkpoint: Path) -> RunRequest:
+    """The second stage, which starts from a checkpoint of the first."""
+    return replace(second, overrides=[*second.overrides, setting("system.geometry_convert_from", str(checkpoint))])
+
+
+def _tell_cost(first: RunRequest, second: RunRequest, execute: Executor) -> None:
+    """Prints both configurations, and what they cost by trials that are thrown away."""
+    from ..runner.trial import trial
+    from .dry_run import configuration_text
+
+    for name, request in (("gaussians", first), ("mesh", second)):
+        print(f"--- # {name}\n{configuration_text(request)}", flush=True)
+    with TemporaryDirectory() as folder:
+        cost, result = trial(first, Path(folder) / "gaussians", execute)
+        print(f"gaussians: {cost}", flush=True)
+        cost, _ = trial(after(second, result.file("checkpoint")), Path(folder) / "mesh", execute)
+        print(f"mesh: {cost}")
 
 
 def folder_name(prompt: str) -> str:

@@ -6,20 +6,23 @@ import traceback
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 
+from .. import __version__
+from ..startup.launching import error_text
 from ..startup.openmp import wait_without_spinning
 
 EPILOG = """
 examples:
-  splatdream train --config configs/quickstart.yaml system.prompt_processor.prompt="a blue robot"
+  splatdream train --config quickstart system.prompt_processor.prompt="a blue robot"
   splatdream export --config TRIAL/configs/parsed.yaml resume=TRIAL/ckpts/last.ckpt
   splatdream view outputs/quickstart/an_orange_cat@.../save/it600-export/cloud.ply
-  splatdream view mesh.glb --page mesh.html
-  splatdream generate "a blue robot wearing a red hat"
-  splatdream evaluate cloud.ply --prompt "an orange cat" --output verdict
-  splatdream compare --config configs/janus-demo.yaml --vary system.guidance.prior.condition=view_blind,view_words
-  splatdream compose "toybox:a red cube" "toybox:a blue sphere@0.9,0,0" --output scene.ply --picture scene.png
-  splatdream initialize asset.ply --frame trellis --picture understood.png
-  splatdream playground --prompt "a blue robot" --methods sds csd ism --output playground.png
+  splatdream view mesh.glb --output outputs/mesh.html
+  splatdream generate "a blue robot wearing a red hat" --dry-run
+  splatdream list methods
+  splatdream evaluate cloud.ply --prompt "an orange cat" --output outputs/verdict
+  splatdream compare --config janus-demo --vary system.guidance.prior.condition=view_blind,view_words
+  splatdream compose "toybox:a red cube" "toybox:a blue sphere@0.9,0,0" --output outputs/scene.ply
+  splatdream initialize asset.ply --frame trellis --picture outputs/understood.png
+  splatdream playground --prompt "a blue robot" --methods sds csd ism --output outputs/playground.png
   splatdream lab run configs/experiments/guidance-scale.yaml --output outputs/scales --workers 2
   splatdream doctor
 """
@@ -33,6 +36,7 @@ _LAUNCH_VERBS = {
 
 
 _VERBS = {
+    "list": "what there is: methods, priors, configurations, words, ..., each with what it costs",
     "doctor": "what is installed, what will be used, what is missing",
     "view": "turn Gaussians or a mesh round in the browser",
     "generate": "a sentence to Gaussians to a textured mesh, in one command",
@@ -48,42 +52,64 @@ _VERBS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command; the exit code. An error that the user can mend is one sentence."""
+    """Runs one command; the exit code. An error that the user can mend is said in its own words."""
     wait_without_spinning()
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments and arguments[0] in _LAUNCH_VERBS:
+    if arguments and arguments[0] in _LAUNCH_VERBS and "--dry-run" not in arguments:
         # These verbs have the command line of launch.py, overrides and all.
         from ..startup.launching import main as launch
 
-        return launch([f"--{arguments[0]}", *arguments[1:]])
+        return launch([f"--{arguments[0]}", *arguments[1:]], f"splatdream {arguments[0]}")
     args = parse(arguments)
     try:
         return args.run(args)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except (ValueError, OSError, ImportError, RuntimeError, MemoryError) as error:
-        if args.verbose:
+    except Exception as error:
+        text = error_text(error)
+        if args.verbose or text is None:
             traceback.print_exc()
         else:
-            sentence = " ".join(str(error).split()) or "there is not enough memory"
-            print(f"error: {sentence} (--verbose shows where)", file=sys.stderr)
+            print(f"error: {text}", file=sys.stderr)
         return 1
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options of the verb that the arguments begin with; `run` is what it does with them."""
+    """The options of the verb that the arguments begin with; `run` is what it does with them.
+
+    Ends the program, with the verb's own usage, where they cannot be read.
+    """
     parser = argparse.ArgumentParser(
         prog="splatdream",
         description="The laboratory for score distillation into 3D Gaussians.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+    parser.add_argument("--version", action="version", version=f"splatdream {__version__}")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB")
     for verb, text in _LAUNCH_VERBS.items():
         verbs.add_parser(verb, help=f"{text} (the command line of launch.py)", add_help=False)
     add_commands(verbs, _VERBS, __package__, arguments)
-    return parser.parse_args(arguments)
+    if arguments[:1] == ["train"]:
+        from .dry_run import run
+
+        return argparse.Namespace(arguments=arguments, run=run, verbose="--verbose" in arguments)
+    parser.set_defaults(parser=parser, run=_help, verbose=False)
+    args, rest = parser.parse_known_args(arguments)
+    # argparse takes changes of a configuration only where all of them stand together.
+    is_change = {text: "overrides" in args and "=" in text and not text.startswith("-") for text in rest}
+    for text in rest:
+        if not is_change[text]:
+            args.parser.error(f"there is nothing like {text}")
+    if rest:
+        args.overrides = [*args.overrides, *rest]
+    return args
+
+
+def _help(args: argparse.Namespace) -> int:
+    args.parser.print_help()
+    return 0
 
 
 def add_commands(
@@ -98,6 +124,7 @@ def add_commands(
         parser = parsers.add_parser(name, help=text, description=text)
         if name not in arguments:
             continue
+        parser.set_defaults(parser=parser)
         module = import_module(f".{name.replace('-', '_')}", package)
         module.configure(parser, arguments)
         if hasattr(module, "run"):

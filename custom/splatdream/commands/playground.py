@@ -53,7 +53,9 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
     parser.add_argument(
         "--clip-reward", default="", metavar="NAME", help="CLIP by folder or hub id, to choose among draws (RewardSDS)"
     )
-    parser.add_argument("--output", default="playground.png", metavar="PNG", help="default: playground.png")
+    parser.add_argument(
+        "--output", default="outputs/playground.png", metavar="PNG", help="default: outputs/playground.png"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 import argparse
 import importlib.util
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -12,12 +13,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .mistakes import error_text
+
 if TYPE_CHECKING:
     import pytorch_lightning as pl
     from omegaconf import DictConfig
 
     from .system import BaseSystem
 
+PROG = "launch.py"
 EXAMPLES = """
 overrides change any key of the YAML; quote what the shell would read:
   system.prompt_processor.prompt="an orange cat"   trainer.max_steps=800   data.elevation_range_deg=[-10,60]
@@ -34,12 +38,19 @@ examples:
 a run writes to <exp_root_dir>/<name>/<tag>@<time>/ (TRIAL above): configs/, ckpts/, save/, csv_logs/, tb_logs/, cmd.txt
 """
 
+_MODES = {
+    "train": "train, then render the test views",
+    "validate": "render the validation views of resume=CHECKPOINT",
+    "test": "render the test views of resume=CHECKPOINT",
+    "export": "write files that other programs open",
+}
+
 
 def main(
     argv: Sequence[str],
     load_plugins: Callable[[], None],
     typechecked_packages: Sequence[str] = (),
-    prog: str = "launch.py",
+    prog: str = PROG,
 ) -> int:
     """Run one command; the exit code.
 
@@ -47,51 +58,65 @@ def main(
         argv: the arguments after the program's name.
         load_plugins: imports what registers classes; called before the configuration is read.
         typechecked_packages: whose annotations `--typecheck` makes the interpreter check.
+        prog: how it was called: launch.py, or a program and its verb, which then stands first in `argv` as --verb.
     """
     args, overrides = parse_arguments(argv, prog)
+    command = ["python", prog, *argv] if prog == PROG else [*prog.split(), *argv[1:]]
     try:
-        _run(args, overrides, load_plugins, typechecked_packages, [prog, *argv])
+        _run(args, overrides, load_plugins, typechecked_packages, command)
     except (KeyboardInterrupt, SystemExit):  # Lightning turns Ctrl-C into an exit
         print("interrupted; the checkpoints written so far are intact", file=sys.stderr)
         return 130
     except Exception as error:
-        sentence = _sentence(error)
-        if args.verbose or args.typecheck or sentence is None:
+        text = error_text(error)
+        if args.verbose or args.typecheck or text is None:
             traceback.print_exc()
         else:
-            print(f"error: {sentence}", file=sys.stderr)
+            print(f"error: {text}", file=sys.stderr)
         return 1
     return 0
 
 
-def parse_arguments(argv: Sequence[str], prog: str = "launch.py") -> tuple[argparse.Namespace, list[str]]:
-    """(options, overrides)."""
+def parse_arguments(argv: Sequence[str], prog: str = PROG) -> tuple[argparse.Namespace, list[str]]:
+    """(options, overrides). Ends the program where an option is none of these."""
+    is_verb, choice = prog != PROG, "(--train | --validate | --test | --export) "
+    examples = (
+        re.sub(r"python launch.py (--config \S+) --(\w+)", r"splatdream \2 \1", EXAMPLES) if is_verb else EXAMPLES
+    )
     parser = argparse.ArgumentParser(
         prog=prog,
-        usage=f"{prog} --config YAML (--train | --validate | --test | --export) [options] [key=value ...]",
+        usage=f"{prog} --config YAML {'' if is_verb else choice}[options] [key=value ...]",
         description="Train, validate, test or export what a YAML describes.",
-        epilog=EXAMPLES,
+        epilog=examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--config", required=True, metavar="YAML", help="the run's configuration")
+    parser.add_argument(
+        "--config", required=True, metavar="YAML", help="the run's configuration: a file, or the name of a shipped one"
+    )
     mode = parser.add_mutually_exclusive_group(required=True)
-    mode.add_argument("--train", action="store_true", help="train, then render the test views")
-    mode.add_argument("--validate", action="store_true", help="render the validation views of resume=CHECKPOINT")
-    mode.add_argument("--test", action="store_true", help="render the test views of resume=CHECKPOINT")
-    mode.add_argument("--export", action="store_true", help="write files that other programs open")
+    for name, text in _MODES.items():
+        mode.add_argument(f"--{name}", action="store_true", help=argparse.SUPPRESS if is_verb else text)
+    parser.add_argument("--output", metavar="FOLDER", help="runs go below it; the same as exp_root_dir=FOLDER")
     parser.add_argument(
         "--gpu",
         metavar="ID",
         help="CUDA device, or 'cpu' (default: 0, or the CPU where there is no CUDA device); its number is ignored "
         "where CUDA_VISIBLE_DEVICES is set",
     )
+    if prog.endswith(" train"):
+        parser.add_argument("--dry-run", action="store_true", help="print configuration and cost; make nothing")
+    parser.add_argument("-q", "--quiet", action="store_true", help="warnings and errors alone")
     parser.add_argument("--verbose", action="store_true", help="debug messages, and the traceback of an error")
     parser.add_argument("--typecheck", action="store_true", help="check tensor shapes and types while running")
     parser.add_argument(
         "--allow-env", action="store_true", help="let ${oc.env:NAME} read the environment; what it reads is saved"
     )
     parser.add_argument("--gradio", action="store_true", help="not offered by this host")
-    return parser.parse_known_args(argv)
+    args, overrides = parser.parse_known_args(argv)
+    for text in overrides:
+        if text.startswith("-"):
+            parser.error(f"there is no option {text}; changes of the configuration are key=value")
+    return args, [f"exp_root_dir={args.output}", *overrides] if args.output else overrides
 
 
 def _run(
@@ -115,7 +140,7 @@ def _run(
     from .whole_config import checked_config
 
     load_plugins()
-    show_messages(args.verbose)
+    show_messages(args.verbose, args.quiet)
     config = checked_config(args.config, overrides, args.allow_env, n_gpus=1)
     _run_experiment(config, args, command)
 
@@ -130,7 +155,9 @@ def _run_experiment(config: "DictConfig", args: argparse.Namespace, command: lis
 
     _check_output_folder(Path(config.trial_dir))
     options = trainer_options(config.trainer)
-    callbacks = _callbacks(config, args.train)
+    if args.quiet:
+        options["enable_progress_bar"] = False
+    callbacks = _callbacks(config, options.get("enable_progress_bar", True), args.train)
     accelerator = _accelerator(args.gpu)
     if not args.verbose:
         # Advice for other kinds of training: worker processes, logging intervals, folders that exist.
@@ -143,6 +170,8 @@ def _run_experiment(config: "DictConfig", args: argparse.Namespace, command: lis
     data = find(config.data_type)(config.data)
     system = find(config.system_type)(config.system, resumed=checkpoint is not None)
     system.set_save_dir(os.path.join(config.trial_dir, "save"))
+    if args.train:
+        system.prepare_training()
     trainer = pl.Trainer(
         accelerator=accelerator,
         devices=1,
@@ -230,17 +259,17 @@ def _write_run_files(config: "DictConfig", args: argparse.Namespace, command: li
         with atomic_path(trial / "configs" / "raw.yaml") as temporary:
             shutil.copyfile(source, temporary)
     with atomic_path(trial / "cmd.txt") as temporary:
-        Path(temporary).write_text(f"python {shlex.join(command)}\n{args}\n")
+        Path(temporary).write_text(f"{shlex.join(command)}\n{args}\n")
 
 
-def _callbacks(config: "DictConfig", is_training: bool) -> list:
+def _callbacks(config: "DictConfig", has_bar: bool, is_training: bool) -> list:
     from pytorch_lightning.callbacks import LearningRateMonitor
 
     from .checkpoints import Checkpoints
     from .progress import RunBar
     from .whole_config import check_arguments
 
-    callbacks = [RunBar()] if config.trainer.get("enable_progress_bar", True) else []
+    callbacks = [RunBar()] if has_bar else []
     if is_training:
         check_arguments(Checkpoints.__base__, config.checkpoint, "checkpoint")
         callbacks.append(Checkpoints(dirpath=os.path.join(config.trial_dir, "ckpts"), **config.checkpoint))
@@ -265,20 +294,3 @@ def _check_types_of(packages: Sequence[str]) -> None:
     from . import typechecking
 
     install_import_hook(list(packages), f"{typechecking.__name__}.checked")
-
-
-def _sentence(error: Exception) -> str | None:
-    """One line for what the user can mend; None for what looks like a bug and deserves its traceback."""
-    text = " ".join(str(error.args[0] if isinstance(error, KeyError) and error.args else error).split())
-    if _is_out_of_memory(error, text):
-        return f"there is not enough memory: {text or 'no more is given'}; make images, batches or clouds smaller"
-    if isinstance(error, RuntimeError) and "loading state_dict" in text:
-        return f"the checkpoint does not fit this configuration: {text}"
-    if isinstance(error, ValueError | TypeError | KeyError | OSError | ImportError) and text:
-        return f"{text} (--verbose shows where)"
-    return None
-
-
-def _is_out_of_memory(error: Exception, text: str) -> bool:
-    """torch says it in words only."""
-    return isinstance(error, MemoryError) or "allocate memory" in text or "out of memory" in text

@@ -4,16 +4,17 @@ import sys
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import ProgressBar
-from tqdm import tqdm
+from pytorch_lightning import callbacks
+
+from ..storage.progress_bar import ProgressBar
 
 
-class RunBar(ProgressBar):
+class RunBar(callbacks.ProgressBar):
     """Training steps, or the views of a test. Validation in between has no bar of its own."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._bar: tqdm | None = None
+        self._bar: ProgressBar | None = None
         self._is_enabled = True
 
     def disable(self) -> None:
@@ -46,7 +47,7 @@ class RunBar(ProgressBar):
 
     def _open(self, what: str, total: float, unit: str, initial: int = 0) -> None:
         total = total if 0 < total < float("inf") else None
-        self._bar = tqdm(
+        self._bar = ProgressBar(
             total=total,
             initial=initial,
             desc=what,

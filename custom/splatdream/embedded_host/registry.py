@@ -1,6 +1,7 @@
 """Classes by name: one flat namespace for every kind of class."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TypeVar
 
 from .nearest import suggestion
@@ -36,3 +37,8 @@ def find(name: str) -> type:
     if len(names) == 1:
         return _classes[main]
     return type(name.replace(":", "."), tuple(_classes[part] for part in names), {})
+
+
+def registered() -> Mapping[str, type]:
+    """All classes by name."""
+    return MappingProxyType(_classes)

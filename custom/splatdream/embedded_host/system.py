@@ -60,6 +60,12 @@ class BaseSystem(pl.LightningModule, Updateable, SaverMixin):
     def post_configure(self) -> None:
         """After the parts are built and `weights` are loaded."""
 
+    def prepare_training(self) -> None:
+        """What a training needs beside the parts; called before anything of it is written.
+
+        What cannot be trained is refused here, and leaves no folder.
+        """
+
     def load_weights(self, weights: str, ignore_modules: list[str] | None = None) -> None:
         state_dict, epoch, global_step = load_module_weights(weights, ignore_modules=ignore_modules)
         self.load_state_dict(state_dict, strict=False)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from ..gaussians.cloud import GaussianCloud
 from ..gaussians.ply import write_compressed_ply, write_ply
@@ -46,12 +46,16 @@ class GaussianExporter(Exporter):
         camera_fovy_deg: Annotated[float, OptionRange(1, 170)] = 49.1
         """Field of view of the html page, over the shorter side of the window."""
 
+        def __post_init__(self) -> None:
+            check_formats("formats", self.formats, _FILES)
+
     cfg: Config
+    formats: ClassVar[tuple[str, ...]] = tuple(_FILES)
+    """That there are."""
 
     def configure(self, *parts: object, **named_parts: object) -> None:
         super().configure(*parts, **named_parts)
         check_fields("system.exporter", self.cfg, self.Config)
-        check_formats("formats", self.cfg.formats, _FILES)
 
     def __call__(self) -> list[ExporterOutput]:
         """One output for each format and cloud, in the order of the configuration."""

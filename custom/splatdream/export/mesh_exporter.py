@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 from ..host import Exporter, ExporterOutput, register
 from ..texture.finishing import finished
@@ -34,11 +35,12 @@ class MeshExporter(Exporter):
         title: str = "Textured mesh"
         """Heading of the html page; write ${system.prompt_processor.prompt} for the prompt."""
 
-    cfg: Config
+        def __post_init__(self) -> None:
+            check_formats("formats", self.formats, _WRITERS)
 
-    def configure(self, *parts: object, **named_parts: object) -> None:
-        super().configure(*parts, **named_parts)
-        check_formats("formats", self.cfg.formats, _WRITERS)
+    cfg: Config
+    formats: ClassVar[tuple[str, ...]] = tuple(_WRITERS)
+    """That there are."""
 
     def __call__(self) -> list[ExporterOutput]:
         """One output for each format; the charts' surroundings are filled in and their borders closed."""

@@ -73,8 +73,8 @@ class PriorGuidance(AnyGuidance, BaseObject):
         """See `AnyGuidance`; what threestudio's processors know is carried over, as far as it is read here.
 
         Raises:
-            ValueError: the processor asks for Perp-Neg, which is a setting of the guidance here; a source text is
-                missing, or without effect.
+            ValueError: the prior cannot read a text; the processor asks for Perp-Neg, which is a setting of the
+                guidance here; a source text is missing, or without effect.
         """
         prompts = self._view_prompts(processor(), getattr(getattr(processor, "cfg", None), "negative_prompt", ""))
         if self.reads_source and not prompts.source_modifier:
@@ -87,6 +87,7 @@ class PriorGuidance(AnyGuidance, BaseObject):
                 f"prompt_processor.source_modifier {prompts.source_modifier!r} has no effect on this guidance; "
                 "leave it out, or set guidance.method: sds_bridge"
             )
+        self._encode(prompts)  # now: what the prior cannot read must not cost a run's beginning
         return prompts
 
     def _view_prompts(self, prompt_utils: object, negative_prompt: str = "") -> ViewPrompts:
@@ -127,7 +128,7 @@ class PriorGuidance(AnyGuidance, BaseObject):
         return GuidedStep(self._prior, prompts, condition, views, latents.detach(), number, settings)
 
     def _encode(self, prompt_utils: object) -> tuple[ViewPrompts, Condition]:
-        """Texts are encoded at the first call and kept for as long as equal prompts come in."""
+        """Texts are encoded when they first come in, and kept for as long as equal prompts follow."""
         # threestudio's own systems bring a new object for every step.
         prompts = self._view_prompts(prompt_utils)
         if self._encoded is None or self._encoded[0] != prompts:

@@ -64,6 +64,7 @@ class Initialization:
 
 
 def _ball(beginning: Beginning) -> GaussianCloud:
+    """Points drawn in a ball."""
     return ball(
         beginning.num_points,
         beginning.radius,
@@ -77,26 +78,44 @@ def _ball(beginning: Beginning) -> GaussianCloud:
 
 
 def _shap_e(beginning: Beginning) -> SurfacePoints:
+    """Points on the surface that Shap-E makes of the prompt."""
     return from_shap_e(beginning.shap_e, beginning.prompt, beginning.seed, beginning.num_points)
 
 
 def _toybox(beginning: Beginning) -> SurfacePoints:
+    """Points on the true object of a toybox prompt."""
     return from_toybox(beginning.prompt, beginning.num_points, beginning.generator())
 
 
 def _mesh(beginning: Beginning) -> SurfacePoints:
+    """Points on the surface of a mesh file, with its colors and normals."""
     return from_mesh(Path(beginning.source), beginning.num_points, beginning.generator())
 
 
-_ARRAYS = Initialization(lambda beginning: from_arrays(Path(beginning.source)), "splatdream")
+def _ply(beginning: Beginning) -> GaussianCloud | SurfacePoints:
+    """Gaussians, or points, of a PLY file."""
+    return from_ply(Path(beginning.source))
+
+
+def _splat(beginning: Beginning) -> GaussianCloud:
+    """Gaussians of a .splat file."""
+    return read_splat(beginning.source)
+
+
+def _arrays(beginning: Beginning) -> SurfacePoints:
+    """Points of an array file, such as Point-E's."""
+    return from_arrays(Path(beginning.source))
+
+
+_ARRAYS = Initialization(_arrays, "splatdream")
 
 INITIALIZATIONS: dict[str, Initialization] = {
     "ball": Initialization(_ball, ""),
     "shap-e": Initialization(_shap_e, "shap-e"),
     "toybox": Initialization(_toybox, "splatdream"),
     **dict.fromkeys(SUFFIXES, Initialization(_mesh, "gltf")),
-    ".ply": Initialization(lambda beginning: from_ply(Path(beginning.source)), "splatdream"),
-    ".splat": Initialization(lambda beginning: read_splat(beginning.source), "splatdream"),
+    ".ply": Initialization(_ply, "splatdream"),
+    ".splat": Initialization(_splat, "splatdream"),
     ".npz": _ARRAYS,
     ".npy": _ARRAYS,
 }

@@ -131,7 +131,7 @@ class AdaptedPrior(NetworkPrior):
 
 @register("splatdream-stable-diffusion-prior")
 class RegisteredStableDiffusionPrior(AdaptedPrior):
-    """Call it for the prior."""
+    """Stable Diffusion up to 2.1. Call it for the prior."""
 
     @dataclass
     class Config(AdaptedPrior.Config):
@@ -152,7 +152,7 @@ class RegisteredStableDiffusionPrior(AdaptedPrior):
 
 @register("splatdream-sdxl-prior")
 class RegisteredStableDiffusionXLPrior(AdaptedPrior):
-    """Call it for the prior."""
+    """Stable Diffusion XL base. Call it for the prior."""
 
     @dataclass
     class Config(AdaptedPrior.Config):
@@ -168,7 +168,7 @@ class RegisteredStableDiffusionXLPrior(AdaptedPrior):
 
 @register("splatdream-mvdream-prior")
 class RegisteredMVDreamPrior(NetworkPrior):
-    """Call it for the prior."""
+    """MVDream, which sees several views of one object at a time. Call it for the prior."""
 
     @dataclass
     class Config(NetworkPrior.Config):
@@ -196,7 +196,7 @@ class RegisteredMVDreamPrior(NetworkPrior):
 
 @register("splatdream-sd3-prior")
 class RegisteredStableDiffusion3Prior(NetworkPrior):
-    """Call it for the prior."""
+    """Stable Diffusion 3 and 3.5. Call it for the prior."""
 
     @dataclass
     class Config(NetworkPrior.Config):
@@ -216,7 +216,7 @@ class RegisteredStableDiffusion3Prior(NetworkPrior):
 
 @register("splatdream-flux-prior")
 class RegisteredFluxPrior(NetworkPrior):
-    """Call it for the prior."""
+    """FLUX.1-schnell. Call it for the prior."""
 
     @dataclass
     class Config(NetworkPrior.Config):

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..priors.kept import KeptPrior
 from ..priors.model_files import file_sha256
+from ..startup.launching import ADVICE
 from ..startup.launching import main as launch
 from .fingerprint import fingerprint
 from .request import RunRequest, setting
@@ -28,19 +29,23 @@ _INTERRUPTED = (130, -signal.SIGINT)
 _LOG = "run.log"
 # The record goes first: from then on the folder is not taken for a finished run.
 _WRITTEN_BY_A_RUN = ("result.json", "save", "ckpts", "configs", "csv_logs", "tb_logs", "cmd.txt", _LOG)
-_ADVICE = " (--verbose shows where)"
 _LINES_OF_ERROR = 3
 
 
 class InProcess:
-    """Trains in this process. A prior that is loaded serves the next run, too, if that asks for the same."""
+    """Trains in this process. A prior that is loaded serves the next run, too, if that asks for the same.
 
-    def __init__(self) -> None:
+    Args:
+        options: of `splatdream train`, for every run, e.g. --quiet.
+    """
+
+    def __init__(self, options: Sequence[str] = ()) -> None:
         self._kept = KeptPrior()
+        self._options = options
 
     def __call__(self, arguments: Sequence[str], log: Path) -> int:
         with log.open("w") as file, redirect_stderr(_Copied(sys.stderr, file)), self._kept.in_use():
-            return launch(["--train", *arguments])
+            return launch(["--train", *self._options, *arguments])
 
 
 @dataclass(frozen=True)
@@ -139,10 +144,10 @@ def _result(folder: Path, key: str, exit_code: int, seconds: float) -> RunResult
 def _sentence(exit_code: int, log: Path) -> str:
     """What went wrong: the host's own sentence, or how the process ended and what it said last."""
     text = log.read_text(errors="replace") if log.is_file() else ""
+    _, *errors = re.split(r"^error: ", text, flags=re.MULTILINE)
+    if errors:  # the last thing that a run says
+        return " ".join(errors[-1].removesuffix(f"{ADVICE}\n").split())
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    errors = [line.removeprefix("error: ").removesuffix(_ADVICE) for line in lines if line.startswith("error: ")]
-    if errors:
-        return errors[-1]
     end = f"ended by {signal.Signals(-exit_code).name}" if exit_code < 0 else f"exit code {exit_code}"
     return " | ".join([end, *lines[-_LINES_OF_ERROR:]])
 

@@ -2,6 +2,9 @@
 
 import importlib
 import sys
+from collections.abc import Mapping
+
+from .host_choice import chosen_host
 
 REGISTERING_MODULES: tuple[str, ...] = (
     ".assets.field",
@@ -41,3 +44,13 @@ def register_under_threestudio() -> None:
     """Register when threestudio is running, which imports plugins in order to have them registered."""
     if "threestudio" in sys.modules:
         register_all()
+
+
+def registered_classes() -> Mapping[str, type]:
+    """What this package registers, by name."""
+    register_all()
+    if chosen_host() == "upstream":
+        classes = importlib.import_module("threestudio").__modules__
+    else:
+        classes = importlib.import_module("..embedded_host.registry", __package__).registered()
+    return {name: cls for name, cls in sorted(classes.items()) if name.startswith("splatdream-")}

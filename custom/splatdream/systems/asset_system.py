@@ -58,6 +58,12 @@ class AssetSystem(BaseLift3DSystem):
         if not hasattr(self, "progress"):
             self.progress: dict[str, object] = {}
 
+    def prepare_training(self) -> None:
+        """Refuses prompts, models and formats that are none. threestudio does not call it: what follows asks again."""
+        if self.cfg.export_after_training:
+            self._make_exporter()
+        self.driver.prepare(self.cfg)
+
     def setup(self, stage: str) -> None:
         if stage == "fit":
             self.geometry.set_view_pixel(training_pixel_size(getattr(self.trainer.datamodule, "cfg", None)))
@@ -166,7 +172,11 @@ class AssetSystem(BaseLift3DSystem):
         sizes = {size.capitalize(): f"{number:,}" for size, number in self.geometry.sizes().items()}
         facts = {"steps": str(self.true_global_step)} | sizes
         model = self.geometry.page_model()
-        self._record.write_page(f"{name}.html", model, self._title(), sheet, turntable, facts)
+        self._page = self._record.write_page(f"{name}.html", model, self._title(), sheet, turntable, facts)
+
+    def on_test_end(self) -> None:
+        super().on_test_end()
+        info(f"open this: {self._page}")
 
     def predict_step(self, batch: Batch, batch_idx: int) -> None:
         self._last_view = batch

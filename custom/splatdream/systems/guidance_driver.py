@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..guidance.base import adopted
+from ..guidance.base import AnyGuidance, adopted
 from ..guidance.methods.registry import METHODS
 from ..host import Updateable, find
 
@@ -28,6 +28,7 @@ class GuidanceDriver(Updateable):
         self._weights = {name: weights[name] for name in weights}
         self._at_step = at_step
         self._restored: dict[str, Any] | None = None
+        self.guidance: AnyGuidance | None = None
         self.num_evaluations = 0
         """Of the denoiser, so far."""
 
@@ -51,11 +52,17 @@ class GuidanceDriver(Updateable):
         """Of a loss at this step; 0 where none is given."""
         return self._at_step(self._weights.get(f"lambda_{name}", 0.0))
 
-    def build(self, cfg: Any, device: torch.device) -> list[dict[str, object]]:
-        """Builds prompts and guidance from a system's configuration; returns parameter groups of what it learns."""
+    def prepare(self, cfg: Any) -> None:
+        """Builds prompts and guidance from a system's configuration, once."""
+        if self.guidance is not None:
+            return
         self.prompt_processor = find(cfg.prompt_processor_type)(cfg.prompt_processor)
         self.guidance = adopted(find(cfg.guidance_type)(cfg.guidance))
         self._prompts = self.guidance.prompts(self.prompt_processor)
+
+    def build(self, cfg: Any, device: torch.device) -> list[dict[str, object]]:
+        """Makes it ready to be asked; returns parameter groups of what it learns."""
+        self.prepare(cfg)
         if self._restored is not None:
             self.guidance.load_state_dict(self._restored)
         return self.guidance.trainable_parameters(device)

@@ -81,10 +81,10 @@ class RunRecord:
 
     def write_page(
         self, name: str, model: PageModel | None, title: str, sheet: Tensor, turntable: Path, facts: Mapping[str, str]
-    ) -> None:
+    ) -> Path:
         """One page about the run, the video inside; `facts` and what the training of this process measured."""
         page = summary_html(model, title, sheet, turntable.read_bytes(), {**facts, **self._measured()})
-        write_text(self._save_path(name), page)
+        return write_text(self._save_path(name), page)
 
     def write_manifest(self, **facts: Any) -> None:
         """Adds facts to the manifest and writes it."""

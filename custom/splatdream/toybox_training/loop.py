@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..storage.atomic_file import atomic_path
+from ..storage.progress_bar import ProgressBar
 from .records import LossRecord
 
 
@@ -159,9 +160,7 @@ def _attention(device: str) -> AbstractContextManager[object]:
 
 def _progress(options: LoopOptions, step: int) -> object:
     """Steps, rate and, where the number of steps is known, the remaining time."""
-    from tqdm import tqdm
-
-    return tqdm(total=options.steps or None, initial=step, unit="step", mininterval=2.0)
+    return ProgressBar(total=options.steps or None, initial=step, unit="step")
 
 
 def _resume(
@@ -175,7 +174,7 @@ def _resume(
         if state["identity"].get(name) != value:
             raise ValueError(
                 f"{path} was trained with {name} = {state['identity'].get(name)}, not {value}; "
-                "give the same value, or another --folder"
+                "give the same value, or another --output"
             )
     networks.load_state_dict(state["networks"])
     average.load_state_dict(state["average"])

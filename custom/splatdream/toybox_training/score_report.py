@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from tqdm import tqdm
 
 from ..cameras.batch import CameraBatch, orbit_cameras
 from ..cameras.random_streams import generator_for
@@ -16,6 +15,7 @@ from ..priors.mvdream_unet import attend_across_views, camera_embedding_input
 from ..priors.repeated_token import count_last_token
 from ..priors.sd3_context import NUM_T5_TOKENS
 from ..storage.images import write_png
+from ..storage.progress_bar import ProgressBar
 from ..toybox.vocabulary import VIEW_WORDS, ToyboxCaption
 from .captions import MULTIVIEW_SUFFIX, dressed_captions, plain_captions
 from .flow_training import FlowTexts
@@ -70,7 +70,7 @@ def score_prior(
         order = torch.randperm(len(captions), generator=generator_for(options.seed, f"score-{name}", 0))
         chosen = [captions[place] for place in order[: options.num_captions].tolist()]
         wanted = _wanted_views(chosen, is_multiview)
-        firsts = tqdm(range(0, len(wanted), _BATCH), desc=f"drawing {name}", unit="batch")
+        firsts = ProgressBar(range(0, len(wanted), _BATCH), desc=f"drawing {name}", unit="batch")
         images = torch.cat([generate(wanted[row : row + _BATCH], row) for row in firsts])
         result[name] = summary(judge(images, wanted, grid))
         labels += [str(caption) for caption in chosen[:_SHOWN]]

@@ -11,7 +11,7 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
         "A second call makes what is missing, what has failed, and what a change of the experiment has outdated. "
         "docs/laboratory.md says what an experiment's file holds."
     )
-    parser.add_argument("file", metavar="FILE.yaml", help="e.g. configs/experiments/toybox.yaml")
+    parser.add_argument("file", metavar="FILE.yaml", help="an experiment: a file, or the name of a shipped one")
     parser.add_argument("--output", required=True, metavar="FOLDER", help="runs, results and the report")
     parser.add_argument(
         "--set", nargs="*", default=[], metavar="KEY=VALUE", help="keys at the top of the file, e.g. seeds=[0,1]"
@@ -31,9 +31,10 @@ def run(args: argparse.Namespace) -> int:
     from ...laboratory.tuning import tuned_plan
     from ...laboratory.workers import run_study
     from ...runner.execution import InProcess
+    from ...startup.shipped import EXPERIMENTS, find_config
 
     folder = Path(args.output).absolute()
-    plan = read_plan(args.file, args.set)
+    plan = read_plan(find_config(args.file, EXPERIMENTS), args.set)
     check_owner(plan.name, folder)
     plan, tuning = tuned_plan(plan, Path(args.tuned).absolute()) if args.tuned else (plan, None)
     study = resolved_study(plan, None if args.dry_run else folder / "steps.json", tuning)

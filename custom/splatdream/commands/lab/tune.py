@@ -28,9 +28,10 @@ def run(args: argparse.Namespace) -> int:
     from ...laboratory.tuning_report import write_tuning_report
     from ...laboratory.workers import run_study
     from ...runner.execution import InProcess
+    from ...startup.shipped import EXPERIMENTS, find_config
 
     folder = Path(args.output).absolute()
-    plan = read_plan(args.file, args.set)
+    plan = read_plan(find_config(args.file, EXPERIMENTS), args.set)
     tuning = tuning_of(plan)
     check_owner(tuning_name(plan), folder)
     if args.dry_run:

@@ -9,10 +9,15 @@ from ..arguments import LARGEST_SEED, device, number, whole
 def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
     parser.description = (
         "Train one of the small priors: first vae, then sd, then mvdream or flow. A second call with the same "
-        "--folder goes on where the first one stopped. docs/toybox-priors.md."
+        "--output goes on where the first one stopped. docs/toybox-priors.md."
     )
     parser.add_argument("network", choices=["vae", "sd", "mvdream", "flow"])
-    parser.add_argument("--folder", default="outputs/toybox-priors", help="default: outputs/toybox-priors")
+    parser.add_argument(
+        *("--output", "--folder"),
+        default="outputs/toybox-priors",
+        metavar="FOLDER",
+        help="default: outputs/toybox-priors",
+    )
     parser.add_argument("--steps", type=whole(0), default=0, help="optimizer steps in total, earlier calls included")
     parser.add_argument("--minutes", type=number(0), default=0.0, help="of this call")
     parser.add_argument("--batch-size", type=whole(1), default=32, help="images (default: 32)")
@@ -63,5 +68,5 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError(f"--loose-words is for sd; {args.network} is told no view words")
         more["loose_words"] = args.loose_words
     banks = BankSizes(num_images=args.images, num_groups=args.images // VIEWS_PER_GROUP)
-    print(trainings[args.network](TrainingSetup(Path(args.folder), options, banks=banks), **more))
+    print(trainings[args.network](TrainingSetup(Path(args.output), options, banks=banks), **more))
     return 0
