@@ -112,10 +112,10 @@ def difference(folder: Path, reference: Path, patterns: tuple[str, ...]) -> str 
         for path in reference.glob(pattern):
             other = folder / path.relative_to(reference)
             if not other.exists():
-                return f"{other.name} is missing"
+                return f"{other.relative_to(folder)} is missing"
             is_same = _same_tensors if pattern.endswith(".ckpt") else _same_bytes
             if not is_same(path, other):
-                return f"{other.name} has other content"
+                return f"{other.relative_to(folder)} has other content"
     for manifest in folder.rglob("manifest.json"):
         if '"finished"' not in manifest.read_text():
             return "the manifest does not say finished"

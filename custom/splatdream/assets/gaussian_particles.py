@@ -52,6 +52,11 @@ class GaussianParticles(Asset):
             particle.update_step(epoch, global_step, on_load_weights)
 
     @property
+    def reads_absgrad(self) -> bool:
+        """Whether the refinement reads the absolute screen gradient; every particle has the same."""
+        return self.shown.reads_absgrad
+
+    @property
     def active_sh_degree(self) -> int:
         return self.shown.active_sh_degree
 
