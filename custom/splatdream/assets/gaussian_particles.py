@@ -85,10 +85,6 @@ class GaussianParticles(Asset):
         """Of all particles together."""
         return {"gaussians": sum(particle.sizes()["gaussians"] for particle in self.particles)}
 
-    @property
-    def reads_absgrad(self) -> bool:
-        return self.shown.reads_absgrad
-
     def regularizers(self) -> Mapping[str, Regularizer]:
         return self.shown.regularizers()
 

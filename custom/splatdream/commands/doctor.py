@@ -126,13 +126,18 @@ def _report() -> int:
     print(f"kernels         {describe_kernel_cache()}")
     problem = torchvision_problem()
     print(f"torchvision     {problem or ('imports' if is_present('torchvision') else 'absent, which is fine')}")
+    is_healthy = _report_features() and problem is None
+    print("\nready" if is_healthy else "\nnot ready: see above")
+    return 0 if is_healthy else 1
+
+
+def _report_features() -> bool:
+    """Whether nothing essential is missing, and all that is there can be imported."""
     print("\nfeature                          state")
     broken = import_errors([name for feature in FEATURES for name in feature.modules if is_present(name)])
     for feature in FEATURES:
         print(f"{feature.name:<32} {feature.state(broken)}")
-    is_healthy = problem is None and not missing_essentials() and not broken
-    print("\nready" if is_healthy else "\nnot ready: see above")
-    return 0 if is_healthy else 1
+    return not missing_essentials() and not broken
 
 
 def missing_essentials() -> list[str]:

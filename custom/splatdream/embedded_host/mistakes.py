@@ -13,10 +13,8 @@ def error_text(error: Exception) -> str | None:
     None for what looks like a bug and deserves its traceback.
     """
     text = "\n".join(line.rstrip() for line in _message(error).strip().splitlines())
-    if _is_out_of_memory(error, text):
-        return f"there is not enough memory: {text or 'no more is given'}; make images, batches or clouds smaller"
-    if isinstance(error, RuntimeError) and "loading state_dict" in text:
-        return f"the checkpoint does not fit this configuration: {text}"
+    if known := _in_other_words(error, text):
+        return known
     if not text or not isinstance(error, ValueError | TypeError | KeyError | OSError | ImportError | RuntimeError):
         return None
     if isinstance(error, OSError | ImportError) or (_is_raised_here(error) and " " in text):
@@ -34,6 +32,10 @@ def _is_raised_here(error: Exception) -> bool:
     return bool(frames) and frames[-1][0].f_code.co_filename.startswith(_PLUGIN)
 
 
-def _is_out_of_memory(error: Exception, text: str) -> bool:
-    """torch says it in words only."""
-    return isinstance(error, MemoryError) or "allocate memory" in text or "out of memory" in text
+def _in_other_words(error: Exception, text: str) -> str | None:
+    """What torch says without the cause or the remedy; None for other errors."""
+    if isinstance(error, MemoryError) or "allocate memory" in text or "out of memory" in text:
+        return f"there is not enough memory: {text or 'no more is given'}; make images, batches or clouds smaller"
+    if isinstance(error, RuntimeError) and "loading state_dict" in text:
+        return f"the checkpoint does not fit this configuration: {text}"
+    return None

@@ -17,6 +17,8 @@ from torch import nn
 from .model_files import check_header, file_sha256
 
 _ADAPTER = "file"
+_FIRST_DIFFUSERS = (0, 34)
+"""Whose reader of LoRA files also gives their metadata."""
 _TEXT_ENCODERS = ("text_encoder", "lora_te")
 """What the names of a text encoder's tensors start with, in diffusers' layout and in kohya's."""
 
@@ -43,10 +45,14 @@ class Lora:
             network_config: of Stable Diffusion XL's network, whose blocks some files count otherwise; None for others.
 
         Raises:
+            ImportError: diffusers is too old.
             ValueError: it is in neither layout.
         """
+        import diffusers
         from diffusers.loaders import StableDiffusionLoraLoaderMixin
 
+        if tuple(map(int, diffusers.__version__.split(".")[:2])) < _FIRST_DIFFUSERS:
+            raise ImportError(f"LoRA files need diffusers 0.34 or newer, and {diffusers.__version__} is installed")
         unread = [name for name in self._names() if not _is_low_rank(name)]
         if unread:
             raise ValueError(
