@@ -45,8 +45,9 @@ def test_a_ray_worker_that_is_killed_is_replaced_and_the_report_is_that_of_an_un
 
 def test_a_cluster_that_is_not_there_and_too_few_workers_are_told(tmp_path, capsys):
     command = ["lab", "run", str(written(tmp_path, prompts=["a red car"])), "--output", str(tmp_path / "out")]
-    assert main([*command, "--ray", "--workers", "-1"]) == 1
-    assert "--workers -1 and --gpus 0.0 must be at least 1 and 0" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main([*command, "--ray", "--workers", "-1"])
+    assert "--workers: '-1' must be a whole number from 0 to 256" in capsys.readouterr().err
     assert main([*command, "--gpus", "0.5"]) == 1
     assert "--gpus 0.5 is of Ray workers; add --ray" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

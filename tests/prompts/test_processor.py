@@ -14,9 +14,9 @@ from splatdream.prompts.processor import PromptProcessor
             r"prompt_back has no effect .* is_view_dependent: true",
         ),
         ({"is_view_dependent": False, "debiasing_model": "bert-base-uncased"}, r"debiasing_model has no effect"),
-        ({"front_threshold_deg": -5}, r"front_threshold_deg is -5, but must be 0 to 180"),
+        ({"front_threshold_deg": -5}, r"front_threshold_deg is -5\.0, but must be 0 to 180"),
         ({"front_threshold_deg": 120, "back_threshold_deg": 90}, r"120 and back_threshold_deg 90 overlap"),
-        ({"overhead_threshold_deg": 200}, r"overhead_threshold_deg is 200, but must be -90 to 90"),
+        ({"overhead_threshold_deg": 200}, r"overhead_threshold_deg is 200\.0, but must be -90 to 90"),
         ({"view_wording": "infix"}, r"infix"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A draw of the campaign in the suite; all of it under the marker `slow`, or `python tests/reliability/campaign.py`."""
+"""A draw of the campaign in the suite; all of it by `pytest -m campaign`, or `python tests/reliability/campaign.py`."""
 
 import subprocess
 import sys
@@ -25,6 +25,7 @@ def test_a_killed_run_that_is_resumed_gives_the_same_bits():
 
 
 @pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.parametrize("part", ["inputs", "kills", "disks", "together", "memory"])
 def test_nothing_in_the_campaign_is_unclean(part):
     assert "| what | tried | clean | not clean |" in table_of(part)

@@ -160,8 +160,8 @@ def _check_size(path: Path) -> None:
     if path.suffix.lower() == ".ply":
         header = read_ply_header(path)
         _check_count(path, header["face"].count if "face" in header else 0)
-    check_claims(path, MAX_FACES)
     require_free_memory(_MEMORY_GROWTH * size, f"{path} of {size / 2**20:.0f} MiB", "decimate it in an editor first")
+    check_claims(path, MAX_FACES)
 
 
 def _check_count(path: Path, num_faces: int) -> None:
