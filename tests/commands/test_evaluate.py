@@ -71,8 +71,6 @@ def test_the_newest_export_of_a_run_is_taken(cloud, tmp_path):
         (["{folder}", "--prompt", "a chair"], "holds no export"),
         (["{points}", "--prompt", "a chair"], "has no faces"),
         (["{cloud}", "--prompt", " ?! "], "has no words"),
-        (["{cloud}", "--prompt", "a chair", "--views", "-12"], "number of views is -12"),
-        (["{cloud}", "--prompt", "a chair", "--noises", "0"], "number of noises is 0"),
         (["{cloud}", "--prompt", "a red cat", "--prior", "toybox-ds"], "did you mean 'toybox-sd'"),
         (["{cloud}", "--prompt", "a chair", "--prior", "toybox-sd"], "reads only the toybox's words"),
     ],
@@ -89,3 +87,10 @@ def test_what_cannot_be_judged_gets_one_sentence(arguments, message, cloud, tmp_
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("option", [("--views", "-12"), ("--noises", "0")])
+def test_a_number_of_views_or_noises_that_cannot_be_is_refused_by_the_parser(option, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["evaluate", "cloud.ply", "--prompt", "a chair", *option])
+    assert f"argument {option[0]}: '{option[1]}' must be a whole number" in capsys.readouterr().err

@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 import torch
 from splatdream.gaussians.ply import read_ply
+from splatdream.guidance.guidance import Guidance
+from splatdream.host import register
 from splatdream.startup.launching import main
+
+
+@register("test-never-built-guidance")
+class NeverBuiltGuidance(Guidance):
+    def configure(self) -> None:
+        raise AssertionError("built")
+
 
 TINY = Path(__file__).parents[2] / "configs" / "tiny.yaml"
 
@@ -116,8 +125,7 @@ def test_another_seed_gives_another_cloud(finished_run, tmp_path):
 )
 def test_a_checkpoint_can_be_validated_tested_and_exported_without_a_prior(finished_run, tmp_path, mode, files):
     checkpoint = finished_run / "ckpts" / "last.ckpt"
-    # A guidance that does not exist: these modes must not build one.
-    assert launch(tmp_path, mode, f"resume={checkpoint}", "system.guidance_type=none") == 0
+    assert launch(tmp_path, mode, f"resume={checkpoint}", "system.guidance_type=test-never-built-guidance") == 0
     assert all((trial(tmp_path) / "save" / file).stat().st_size > 0 for file in files)
 
 
