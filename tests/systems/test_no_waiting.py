@@ -96,6 +96,9 @@ def models(tmp_path_factory):
     return {
         "stable-diffusion": tiny_models.make_tiny_stable_diffusion(folder / "sd"),
         "mvdream": tiny_models.make_tiny_mvdream(folder / "mvdream"),
+        "sdxl": tiny_models.make_tiny_sdxl(folder / "sdxl"),
+        "sd3": tiny_models.make_tiny_sd3(folder / "sd3", has_t5=False),
+        "flux": tiny_models.make_tiny_flux(folder / "flux"),
     }
 
 
@@ -170,6 +173,11 @@ def test_no_method_waits_for_the_device(method, device, models):
 @pytest.mark.parametrize("method", NEVER_WAIT)
 def test_no_method_waits_for_the_device_with_a_prior_of_several_views(method, device, models):
     train(device, models["mvdream"], "mvdream", f"system.guidance.method={method}", *TEXTS.get(method, []))
+
+
+@pytest.mark.parametrize("network", ["sdxl", "sd3", "flux"])
+def test_no_network_waits_for_the_device(network, device, models):
+    train(device, models[network], network, "system.guidance.prior.image_size=32")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ..storage.device_copies import sent
 from .base import Views
 from .condition_cache import ConditionCache
 from .flow_models import checked_side, load_flow, load_transformer
@@ -36,8 +37,8 @@ class FluxPrior(LatentDiffusionPrior):
             hidden_states=packed(noisy_latents),
             encoder_hidden_states=texts,
             pooled_projections=condition.pooled_on(device, dtype),
-            timestep=self.schedule.levels.to(device)[timesteps].to(dtype),
-            img_ids=places.to(device, dtype),
+            timestep=sent(self.schedule.levels, device)[timesteps].to(dtype),
+            img_ids=sent(places, device, dtype),
             txt_ids=torch.zeros(texts.shape[1], 3, device=device, dtype=dtype),
         ).sample
         return unpacked(tokens, height, width)

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from ..storage.device_copies import sent
 from .cached_texts import CachedTexts, tokens_of
 from .clip_texts import EmbeddingTable, TextCondition, load_text_encoder
 from .condition_cache import ConditionCache
@@ -34,7 +35,7 @@ class PooledTextCondition(TextCondition):
 
     def pooled_on(self, device: torch.device, dtype: torch.dtype) -> Float[Tensor, "R P"]:
         """One pooled text a row."""
-        return self.pooled.on(device, dtype)[self.rows.to(device)]
+        return self.pooled.on(device, dtype)[sent(self.rows, device)]
 
 
 class PooledTexts(CachedTexts):

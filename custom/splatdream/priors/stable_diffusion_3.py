@@ -3,6 +3,7 @@
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ..storage.device_copies import sent
 from .base import Views
 from .condition_cache import ConditionCache
 from .flow_models import checked_side, load_flow, load_transformer
@@ -31,7 +32,7 @@ class StableDiffusion3Prior(LatentDiffusionPrior):
             noisy_latents,
             encoder_hidden_states=condition.embeddings_on(device, dtype),
             pooled_projections=condition.pooled_on(device, dtype),
-            timestep=1000 * self.schedule.levels.to(device)[timesteps],
+            timestep=1000 * sent(self.schedule.levels, device)[timesteps],
         ).sample
 
 
