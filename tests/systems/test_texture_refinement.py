@@ -109,6 +109,8 @@ def test_resuming_gives_the_same_bits_and_does_not_mesh_again(finished_run, ply,
     assert launch(tmp_path, "train", source, *SMALL_MESH, "trainer.max_steps=3") == 0
     first = tmp_path / "toybox-texture" / "a_red_cube"
     (first / "save" / "mesh.json").unlink()
+    baked = first / "save" / "it0-export" / "mesh.glb"
+    before = baked.read_bytes()
     overrides = (f"resume={first}/ckpts/last.ckpt", "trainer.max_steps=6", *SMALL_MESH, source)
     assert launch(tmp_path, "train", *overrides) == 0
     whole, resumed = (
@@ -118,6 +120,7 @@ def test_resuming_gives_the_same_bits_and_does_not_mesh_again(finished_run, ply,
     for name, tensor in whole.items():
         assert torch.equal(tensor, resumed[name]), name
     assert not (first / "save" / "mesh.json").exists()
+    assert baked.read_bytes() == before  # the mesh before any painting
 
 
 def test_exporting_a_checkpoint_needs_no_first_stage(finished_run, tmp_path):

@@ -47,7 +47,7 @@ class TextureRefinementSystem(AssetSystem):
 
     def on_fit_start(self) -> None:
         super().on_fit_start()
-        if self.cfg.export_after_training and self.true_global_step == 0:
+        if self.cfg.export_after_training and not self.resumed:
             # The mesh as it was baked, to compare with.
             self._export_now()
         if self._before is None:
