@@ -7,9 +7,11 @@ import re
 import shlex
 import shutil
 import sys
+import threading
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +65,8 @@ def main(
     args, overrides = parse_arguments(argv, prog)
     command = ["python", prog, *argv] if prog == PROG else [*prog.split(), *argv[1:]]
     try:
-        _run(args, overrides, load_plugins, typechecked_packages, command)
+        with silent_writers():
+            _run(args, overrides, load_plugins, typechecked_packages, command)
     except (KeyboardInterrupt, SystemExit):  # Lightning turns Ctrl-C into an exit
         print("interrupted; the checkpoints written so far are intact", file=sys.stderr)
         return 130
@@ -75,6 +78,23 @@ def main(
             print(f"error: {text}", file=sys.stderr)
         return 1
     return 0
+
+
+@contextmanager
+def silent_writers() -> Iterator[None]:
+    """Without tracebacks of threads that cannot write, as TensorBoard's on a full disk: it raises the error again in
+    the thread that logs, where it becomes a sentence."""
+    before = threading.excepthook
+
+    def hook(thrown: threading.ExceptHookArgs) -> None:
+        if not issubclass(thrown.exc_type, OSError):
+            before(thrown)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 def parse_arguments(argv: Sequence[str], prog: str = PROG) -> tuple[argparse.Namespace, list[str]]:
