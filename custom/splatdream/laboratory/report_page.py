@@ -13,7 +13,7 @@ from .section import Section
 
 
 def page(study: Study, folder: Path, now: Standing, sections: Sequence[Section]) -> str:
-    """The verdict first, then the pictures of one seed and budget at a time, then the rest."""
+    """The verdict first, then the pictures of one seed and budget at a time, two to turn together, then the rest."""
     first, *rest = map(_section, sections)
     choices = list(dict.fromkeys(map(_choice, study.cells)))
     options = (f'<option value="{number}">{escaped(choice)}</option>' for number, choice in enumerate(choices))
@@ -44,7 +44,10 @@ def _pictures(study: Study, folder: Path, now: Standing, choices: Sequence[str])
     header = "".join(f"<th>{escaped(variant)}</th>" for variant in variants)
     lines = (
         f'<tr><th scope="row">{escaped(prompt)}</th>'
-        + "".join(f"<td>{''.join(places.get((prompt, variant), []))}</td>" for variant in variants)
+        + "".join(
+            f'<td data-variant="{escaped(variant)}">{"".join(places.get((prompt, variant), []))}</td>'
+            for variant in variants
+        )
         + "</tr>"
         for prompt in prompts
     )
