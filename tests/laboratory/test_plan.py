@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import splatdream
 from fake_runs import CONFIGS, SMALL, written
 from splatdream.commands.main import main
 from splatdream.guidance.methods.registry import METHODS
