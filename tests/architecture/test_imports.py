@@ -64,7 +64,7 @@ MAY_IMPORT["runner"] = {"startup", "priors", "storage"}
 OWNERS = {
     "numba": ("rendering/numba_",),
     "gsplat": ("rendering/gsplat_backend.py",),
-    "diffusers": ("priors/", "toybox_training/", "gpu_suite/guidance_step.py"),
+    "diffusers": ("priors/", "toybox_training/", "gpu_suite/random_priors.py"),
     "transformers": ("priors/", "toybox_training/", "prompts/debiasing.py"),
     "peft": ("guidance/", "priors/"),
     "nerfacc": ("fields/",),
