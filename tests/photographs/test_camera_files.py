@@ -111,10 +111,13 @@ def test_a_colmap_model_sees_points_where_colmaps_formula_puts_them(tmp_path, is
 
 
 def test_a_colmap_world_is_turned_upright_with_its_first_camera_on_the_front(tmp_path):
-    write_colmap(tmp_path, views(), is_binary=True)
-    read = read_photographs(tmp_path, hold_out_every=0)
-    assert abs(float(read.training.cameras.azimuth_deg[0])) < 1e-2
-    torch.testing.assert_close(read.training.cameras.elevation_deg, views().cameras.elevation_deg, rtol=0, atol=1.0)
+    ring = replace(views(), cameras=orbit_cameras([20.0] * 4, [10.0, 100.0, 190.0, 280.0], width=SIZE, height=SIZE))
+    turn = torch.tensor([[0.36, 0.48, -0.8, 0], [-0.8, 0.6, 0, 0], [0.48, 0.64, 0.6, 0], [0, 0, 0, 1]])
+    write_colmap(tmp_path, replace(ring, cameras=replace(ring.cameras, c2w=turn @ ring.cameras.c2w)), is_binary=True)
+    read = read_photographs(tmp_path).training.cameras
+    expected = torch.tensor([0.0, 90.0, 180.0, 270.0])
+    torch.testing.assert_close(torch.remainder(read.azimuth_deg + 1, 360) - 1, expected, rtol=0, atol=1e-2)
+    torch.testing.assert_close(read.elevation_deg, torch.full((4,), 20.0), rtol=0, atol=1e-2)
 
 
 def test_centering_undoes_any_move_and_scale_of_the_world(folder):
@@ -259,5 +262,5 @@ def test_views_of_another_number_than_a_model_makes_are_refused(tmp_path):
 
 
 def test_cameras_in_one_place_that_look_one_way_are_refused(folder):
-    with pytest.raises(ValueError, match="all look the same way|one place"):
+    with pytest.raises(ValueError, match="all look the same way"):
         read_photographs(one_place(folder))

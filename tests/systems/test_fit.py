@@ -34,15 +34,15 @@ def cat_views(num: int = 9, size: int = 24) -> PosedImages:
 
 
 def test_fitting_reaches_what_views_show_and_measures_it_on_others(tmp_path):
-    result = splatdream.fit(cat_views(), tmp_path, steps=60, overrides=TINY)
+    result = splatdream.fit(cat_views(), tmp_path, steps=40, overrides=TINY)
     measured = result.read_manifest()["photographs"]
     assert (measured["views"]["num"], measured["held_out"]["num"]) == (7, 2)
-    assert measured["views"]["psnr"] > 18 and 0 < measured["held_out"]["ssim"] < 1
+    assert measured["views"]["psnr"] > 15 and 0 < measured["held_out"]["ssim"] < 1
     assert len(read_ply(result.file("cloud"))) > 100
     assert (result.folder / "save" / "held-out.png").is_file()
     # The same again is not made again; another image is another run.
     before = result.file("cloud").stat().st_mtime_ns
-    again = splatdream.fit(tmp_path / "views", tmp_path, steps=60, overrides=TINY)
+    again = splatdream.fit(tmp_path / "views", tmp_path, steps=40, overrides=TINY)
     assert again.fingerprint == result.fingerprint and again.file("cloud").stat().st_mtime_ns == before
 
 
@@ -67,9 +67,9 @@ def test_training_without_photographs_is_refused_before_a_folder_is_made(tmp_pat
 
 
 def test_a_guidance_without_images_is_refused(tmp_path, capsys):
-    settings = ["system.guidance_type=splatdream-guidance", "system.guidance={}", f"exp_root_dir={tmp_path / 'out'}"]
-    assert main(["train", "--config", "fit", "system.loss.lambda_sds=1", *settings]) == 1
-    assert "brings no images to fit" in capsys.readouterr().err
+    settings = ["system_type=splatdream-fit-system", f"exp_root_dir={tmp_path / 'out'}"]
+    assert main(["train", "--config", "tiny", *settings]) == 1
+    assert "brings no images to fit" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
 def test_equal_pictures_cost_nothing_and_the_published_weights_add_up():
@@ -94,7 +94,9 @@ def test_a_plain_ground_is_known_by_the_border_unless_the_image_has_alpha_or_sho
     opaque = torch.cat([255 * over(views.straight(), gray), torch.full((2, 24, 24, 1), 255.0)], dim=-1)
     plain = replace(views, rgba=opaque.round().to(torch.uint8))
     torch.testing.assert_close(plain.grounds, gray, rtol=0, atol=1e-2)
-    scene = replace(plain, rgba=torch.randint(0, 256, (2, 24, 24, 4)).to(torch.uint8) | torch.tensor([0, 0, 0, 255]))
+    noise = torch.randint(0, 256, (2, 24, 24, 4), dtype=torch.uint8)
+    noise[..., 3] = 255
+    scene = replace(plain, rgba=noise)
     assert views.grounds.isnan().all() and scene.grounds.isnan().all()
 
 
