@@ -25,7 +25,9 @@ def test_sampling_is_diffusers_ddim_with_guidance(prior):
     from diffusers import DDIMScheduler
 
     cameras, white = orbit_cameras([15.0] * 4, [0.0, 90.0, 180.0, 270.0]), torch.ones(4, 3)
-    drawn, cost = sample_views(prior, make_view_prompts("a cat"), cameras, white, SamplingOptions(3, 3.0), seed=0)
+    drawn, cost = sample_views(
+        prior, make_view_prompts("a cat", is_view_dependent=False), cameras, white, SamplingOptions(3, 3.0), seed=0
+    )
     assert cost == 4 * 3 * 2
 
     alphas = prior.schedule.levels.double()

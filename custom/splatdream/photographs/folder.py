@@ -54,36 +54,39 @@ def read_photographs(
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}")
-    if orbit:
-        training, held_out, has_up = _of_orbit(folder, orbit, size), None, True
-    else:
-        photographs, tests, has_up = _photographs(folder)
-        images = _images([*photographs, *tests], size)
-        count = len(photographs)
-        training = images[range(count)]
-        held_out = images[range(count, len(images))] if tests else None
+    training, held_out, has_up = _views(folder, orbit, size)
     if held_out is None and hold_out_every > 0:
         training, held_out = _split(training, hold_out_every)
     if len(training) < FEWEST:
         raise ValueError(f"{folder} leaves {len(training)} views to fit, and at least {FEWEST} are needed")
-    rotation, center, scale = torch.eye(3), torch.zeros(3), 1.0
-    if is_centered and not orbit:
-        center = looked_at(training.cameras)
-        scale = scale_of(training.cameras, center)
-        rotation = rotation if has_up else upright(training.cameras, center)
-        training = moved(training, rotation, center, scale)
-        held_out = None if held_out is None else moved(held_out, rotation, center, scale)
-    return PhotographSet(training, held_out, rotation, center, scale)
+    if orbit or not is_centered:
+        return PhotographSet(training, held_out, torch.eye(3), torch.zeros(3), 1.0)
+    center = looked_at(training.cameras)
+    scale = scale_of(training.cameras, center)
+    rotation = torch.eye(3) if has_up else upright(training.cameras, center)
+    kept = None if held_out is None else moved(held_out, rotation, center, scale)
+    return PhotographSet(moved(training, rotation, center, scale), kept, rotation, center, scale)
 
 
 def files_read(folder: Path) -> list[Path]:
     """All camera files and images below a folder of photographs; none in any other folder."""
-    cameras = [folder / name for name in (NAME, *SPLITS)]
     model = model_folder(folder)
-    cameras += [] if model is None else [path for path in model.iterdir() if path.suffix in (".bin", ".txt")]
-    found = sorted(path for path in cameras if path.is_file())
-    images = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES) if found else []
-    return [*found, *(images or _image_files(folder))]
+    cameras = [folder / name for name in (NAME, *SPLITS)]
+    cameras += [] if model is None else sorted([*model.glob("*.bin"), *model.glob("*.txt")])
+    found = [path for path in cameras if path.is_file()]
+    # Without cameras only what lies in the folder itself can be views of a known model.
+    below = sorted(folder.rglob("*") if found else folder.iterdir())
+    return [*found, *(path for path in below if path.suffix.lower() in _SUFFIXES)]
+
+
+def _views(folder: Path, orbit: str, size: int) -> tuple[PosedImages, PosedImages | None, bool]:
+    """The views to fit, those that the folder names to measure against, and whether +z is up in their world."""
+    if orbit:
+        return _of_orbit(folder, orbit, size), None, True
+    photographs, tests, has_up = _photographs(folder)
+    images = _images([*photographs, *tests], size)
+    count = len(photographs)
+    return images[range(count)], images[range(count, len(images))] if tests else None, has_up
 
 
 def _photographs(folder: Path) -> tuple[list[Photograph], list[Photograph], bool]:

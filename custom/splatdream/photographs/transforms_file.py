@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -29,6 +30,16 @@ def read_transforms(path: Path) -> tuple[list[Photograph], list[Photograph]]:
         ValueError: it cannot be read, is of a camera that is no pinhole, or lacks a matrix.
         FileNotFoundError: an image is missing.
     """
+    content = _content(path)
+    photographs = {str(frame.get("file_path")): _photograph(path, content, frame) for frame in content["frames"]}
+    tests = set(content.get("test_filenames", ()))
+    return (
+        [photograph for name, photograph in photographs.items() if name not in tests],
+        [photograph for name, photograph in photographs.items() if name in tests],
+    )
+
+
+def _content(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text())
     except ValueError:
@@ -36,12 +47,7 @@ def read_transforms(path: Path) -> tuple[list[Photograph], list[Photograph]]:
     frames = content.get("frames") if isinstance(content, dict) else None
     if not isinstance(frames, list) or not all(isinstance(frame, dict) for frame in frames):
         raise ValueError(f"{path} is no JSON with a list of frames; see docs/photographs.md")
-    photographs = {str(frame.get("file_path")): _photograph(path, content, frame) for frame in frames}
-    tests = set(content.get("test_filenames", ()))
-    return (
-        [photograph for name, photograph in photographs.items() if name not in tests],
-        [photograph for name, photograph in photographs.items() if name in tests],
-    )
+    return content
 
 
 def _photograph(path: Path, content: Mapping[str, object], frame: Mapping[str, object]) -> Photograph:

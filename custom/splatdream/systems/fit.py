@@ -29,15 +29,11 @@ class FitSystem(AssetSystem):
 
     def prepare_training(self) -> None:
         super().prepare_training()
-        if not isinstance(self.driver.guidance, ViewSource):
-            raise ValueError(
-                f"system.guidance_type {self.cfg.guidance_type} brings no images to fit; take "
-                "splatdream-photographs-guidance or splatdream-sampled-views-guidance"
-            )
+        self._source()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         optimizer = super().configure_optimizers()
-        self._views = self.driver.guidance.photographs()
+        self._views = self._source().photographs()
         images = self._views.training
         self._cameras = images.cameras.to(self.device)
         self._rgba, self._grounds = images.rgba.to(self.device), images.grounds.to(self.device)
@@ -66,6 +62,15 @@ class FitSystem(AssetSystem):
         for name, numbers in measured.items():
             info(f"{name.replace('_', ' ')}: {numbers['psnr']:.2f} dB PSNR, {numbers['ssim']:.4f} SSIM")
         super().on_train_end()
+
+    def _source(self) -> ViewSource:
+        guidance = self.driver.guidance
+        if not isinstance(guidance, ViewSource):
+            raise ValueError(
+                f"system.guidance_type {self.cfg.guidance_type} brings no images to fit; take "
+                "splatdream-photographs-guidance or splatdream-sampled-views-guidance"
+            )
+        return guidance
 
     @torch.no_grad()
     def _measured(self, images: PosedImages, picture: str = "") -> dict[str, float]:
