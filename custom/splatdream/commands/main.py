@@ -40,6 +40,8 @@ _VERBS = {
     "doctor": "what is installed, what will be used, what is missing",
     "view": "turn Gaussians or a mesh round in the browser",
     "generate": "a sentence to Gaussians to a textured mesh, in one command",
+    "fit": "Gaussians from photographs or generated views with known cameras",
+    "generate-views": "views of a sentence drawn from a multi-view prior, for `fit`",
     "initialize": "see how a file, a run or a 3D generator is understood as a start",
     "compose": "merge clouds by concatenation, each moved where it should stand",
     "evaluate": "judge one asset: one face, several, or none; and how it looks",

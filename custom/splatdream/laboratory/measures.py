@@ -37,7 +37,11 @@ def final_asset(result: RunResult) -> FinishedAsset:
     Raises:
         FileNotFoundError: it left none of them.
     """
-    return open_asset(result.file(next((role for role in ("mesh", "field") if role in result.files), "cloud")))
+    return open_asset(_asset_file(result))
+
+
+def _asset_file(result: RunResult) -> Path:
+    return result.file(next((role for role in ("mesh", "field") if role in result.files), "cloud"))
 
 
 def cost(asset: FinishedAsset, prompt: str, result: RunResult) -> Mapping[str, Number]:
@@ -46,6 +50,10 @@ def cost(asset: FinishedAsset, prompt: str, result: RunResult) -> Mapping[str, N
     evaluations = manifest["denoiser_evaluations"]
     seconds = round(sum(manifest["seconds_by_stage"].values()), 2)
     return {"steps": manifest["steps"], "evaluations": evaluations, "seconds": seconds, **sizes}
+
+
+def size(asset: FinishedAsset, prompt: str, result: RunResult) -> Mapping[str, Number]:
+    return {"bytes": _asset_file(result).stat().st_size}
 
 
 def toybox_truth(asset: FinishedAsset, prompt: str, result: RunResult) -> Mapping[str, Number]:
@@ -100,6 +108,7 @@ MEASURES: Mapping[str, Measure] = {
         ("steps", "evaluations", "seconds"),
         "*Seconds* are those of the optimization; *evaluations* are images through the denoiser.",
     ),
+    "size": Measure(size, ("bytes",), "*Bytes* are those of the file that the run left: its mesh, field or PLY."),
     "toybox": Measure(
         toybox_truth,
         (

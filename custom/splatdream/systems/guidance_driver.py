@@ -11,7 +11,7 @@ from ..guidance.base import AnyGuidance, adopted
 from ..guidance.methods.registry import METHODS
 from ..host import Updateable, find
 
-_GUIDANCE_LOSSES = ("sds", "denoise", "vsd", "lora", "sdi", "train", "sd")
+_GUIDANCE_LOSSES = ("sds", "denoise", "l1", "dssim", "vsd", "lora", "sdi", "train", "sd")
 """What names of losses begin with in our guidances, and in threestudio's (loss_train_phi, ...), apart from learners."""
 
 

@@ -7,6 +7,7 @@ from ..main import add_commands
 
 _ACTIONS = {
     "gallery": "a picture of every object",
+    "photograph": "views of an object with their cameras, for `splatdream fit`",
     "train": "train one of the small priors: first vae, then sd, then mvdream",
     "blend": "a prior between two trainings",
     "calibrate": "thresholds of `splatdream evaluate`, from results put together from toybox objects",
