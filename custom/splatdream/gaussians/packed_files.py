@@ -1,17 +1,17 @@
 """SPZ (Niantic) and SOG (PlayCanvas): files many times smaller than a PLY, with rounded numbers, through gaussforge."""
 
 import os
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from ..storage.atomic_file import write_bytes
 from ..storage.free_memory import require_free_memory
 from .cloud import GaussianCloud
-from .ply import checked_cloud
-from .spherical_harmonics import num_coefficients
+from .ply import plain_ply, read_ply
 
 PACKED_SUFFIXES = (".spz", ".sog")
 # Peak memory by file size; both unpack to about ten times their size, which is then held twice.
@@ -29,21 +29,10 @@ def write_packed(path: str | os.PathLike, cloud: GaussianCloud) -> Path:
     path = Path(path)
     if len(cloud) == 0:
         raise ValueError(f"{path} is not written: an empty cloud has no {path.suffix} file; write a plain PLY")
-    cloud = cloud.detach().to("cpu")
-    columns = {
-        "positions": cloud.means,
-        "scales": cloud.log_scales,
-        # gaussforge 0.6 takes the length of a quaternion for part of its direction when it writes SOG.
-        "rotations": torch.nn.functional.normalize(cloud.quats, dim=-1),
-        "alphas": cloud.opacity_logits,
-        "colors": cloud.sh0,
-        "sh": cloud.shN,
-    }
-    rows = {name: np.ascontiguousarray(column, dtype="<f4").tobytes() for name, column in columns.items()}
-    if cloud.sh_degree == 0:
-        del rows["sh"]  # gaussforge takes no empty column
-    facts = {"numPoints": len(cloud), "extras": {}, "meta": {"shDegree": cloud.sh_degree, "sourceFormat": "ply"}}
-    return write_bytes(path, _answer(path, packing_library().write(rows | facts, _kind(path), False, _SPZ_VERSION)))
+    # gaussforge 0.6 takes the length of a quaternion for part of its direction when it writes SOG.
+    of_length_1 = replace(cloud, quats=torch.nn.functional.normalize(cloud.quats, dim=-1))
+    converted = packing_library().convert(plain_ply(of_length_1), "ply", _kind(path), spz_version=_SPZ_VERSION)
+    return write_bytes(path, _answer(path, converted))
 
 
 def read_packed(path: str | os.PathLike) -> GaussianCloud:
@@ -56,21 +45,14 @@ def read_packed(path: str | os.PathLike) -> GaussianCloud:
     """
     path = Path(path)
     require_free_memory(_MEMORY_GROWTH * path.stat().st_size, str(path), "prune it in a splat editor first")
-    found = _answer(path, packing_library().read(path.read_bytes(), _kind(path)))
-    count, degree = found["numPoints"], found["meta"]["shDegree"]
-
-    def column(name: str, *shape: int) -> torch.Tensor:
-        return torch.from_numpy(np.frombuffer(found[name], "<f4").reshape(count, *shape).copy())
-
-    cloud = GaussianCloud(
-        means=column("positions", 3),
-        log_scales=column("scales", 3),
-        quats=column("rotations", 4),
-        opacity_logits=column("alphas"),
-        sh0=column("colors", 1, 3),
-        shN=column("sh", num_coefficients(degree) - 1, 3) if degree else torch.zeros(count, 0, 3),
-    )
-    return checked_cloud(path, cloud)
+    converted = _answer(path, packing_library().convert(path.read_bytes(), _kind(path), "ply"))
+    # gaussforge 0.6 cannot hand over a cloud without higher harmonics in any other way.
+    with tempfile.TemporaryDirectory() as folder:
+        plain = write_bytes(Path(folder) / "cloud.ply", converted)
+        try:
+            return read_ply(plain)
+        except ValueError as error:
+            raise ValueError(str(error).replace(str(plain), str(path))) from error
 
 
 def _kind(path: Path) -> str:

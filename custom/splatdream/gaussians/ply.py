@@ -58,13 +58,18 @@ def _plain_columns(path: Path, vertex: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def write_ply(path: str | os.PathLike, cloud: GaussianCloud) -> Path:
+    """`plain_ply` in a file."""
+    return write_bytes(path, plain_ply(cloud))
+
+
+def plain_ply(cloud: GaussianCloud) -> bytes:
     """A plain PLY, every number as it is stored; normals are zero, as 3DGS writes them."""
     columns = _columns_from_cloud(cloud)
     names = ["x", "y", "z", "nx", "ny", "nz", *(name for name in columns if name not in ("x", "y", "z"))]
     rows = np.zeros(len(cloud), np.dtype([(name, "f4") for name in names]))
     for name, column in columns.items():
         rows[name] = column
-    return write_bytes(path, ply_bytes({"vertex": rows}))
+    return ply_bytes({"vertex": rows})
 
 
 def write_compressed_ply(path: str | os.PathLike, cloud: GaussianCloud) -> Path:
