@@ -80,6 +80,7 @@ OWNERS = {
     "matplotlib": ("toybox_training/records.py", "evaluation/verdict_picture.py"),
     "imageio_ffmpeg": ("export/video.py",),
     "huggingface_hub": ("priors/model_files.py",),
+    "gaussforge": ("gaussians/packed_files.py",),
     "optuna": ("laboratory/search.py",),
     "ray": ("laboratory/ray_workers.py",),
     "filelock": ("laboratory/claims.py",),

@@ -151,7 +151,7 @@ def test_the_playground_refuses_mistakes_in_one_sentence(options, sentence, tmp_
     assert not (tmp_path / "out.png").exists()
 
 
-def test_generate_goes_from_a_sentence_to_a_textured_mesh_and_keeps_finished_stages(tmp_path):
+def test_generate_goes_from_a_sentence_to_a_textured_mesh_and_keeps_finished_stages(tmp_path, capsys):
     texture = OmegaConf.load(TINY.with_name("toybox-texture.yaml"))
     small = {"target_faces": 300, "texture_size": 64, "bake_view_size": 48, "num_bake_views": 8}
     texture.system.geometry.update(small)
@@ -165,6 +165,8 @@ def test_generate_goes_from_a_sentence_to_a_textured_mesh_and_keeps_finished_sta
     assert list(results.glob("gaussians/run/save/it*-export/cloud.ply"))
     assert list(results.glob("mesh/run/save/it2-export/mesh.glb"))
     assert 'title="M"' not in (next(results.glob("mesh/run/save/it2-export/mesh.html"))).read_text()
+    label, _, summary = capsys.readouterr().out.splitlines()[-1].partition(": ")
+    assert label == "open this" and 'id="curves"' in Path(summary).read_text()
     page = (results / "viewer.html").read_text()
     assert all(f"data-{part}" in page for part in ("0-texture", "1-rows")) and "an orange cat" in page
     assert Image.open(results / "summary.png").height > 100

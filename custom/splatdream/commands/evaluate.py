@@ -23,7 +23,16 @@ from ..priors.model_ids import PACKAGED
 from ..storage.atomic_file import write_text
 from .arguments import whole
 
-_EXPORTS = ("cloud.ply", "field.safetensors", "mesh.glb", "mesh.obj", "cloud.splat")
+_EXPORTS = (
+    "cloud.ply",
+    "field.safetensors",
+    "mesh.glb",
+    "mesh.obj",
+    "cloud.splat",
+    "cloud.spz",
+    "cloud.sog",
+    "cloud.glb",
+)
 _USUAL_RADIUS = (0.4, 1.4)
 _RADIUS = 0.95
 
@@ -33,7 +42,7 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
         "Says whether an asset has one face (ok), several (repeated), the same picture on every side (collapsed), none "
         "(faceless), or a prompt without a front (frontless); and how it looks. docs/evaluation.md."
     )
-    parser.add_argument("asset", metavar="ASSET", help="a run's folder, .ply, .splat, .safetensors, .glb, .obj")
+    parser.add_argument("asset", metavar="ASSET", help="a run's folder, .ply, .splat, .spz, .sog, .glb, .obj, ...")
     parser.add_argument("--prompt", required=True, help="what it should be, without a view word")
     parser.add_argument(
         "--prior",

@@ -161,9 +161,10 @@ def generate(execute: Executor, first: RunRequest, second: RunRequest, folder: s
     _stack([gaussians.file("contact sheet"), mesh.file("before and after")], picture)
     print(f"{'field    ' if kind == 'field' else 'gaussians'}  {distilled}")
     print(f"mesh       {glb}")
-    print(f"report     {gaussians.file('page')}")
+    print(f"both       {page}")
     print(f"picture    {picture}")
-    print(f"open this: {page}")
+    print(f"first page {gaussians.file('page')}")
+    print(f"open this: {mesh.file('page')}")
     return page
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 from ..gaussians.cloud import GaussianCloud
+from ..gaussians.gltf import write_gaussian_glb
+from ..gaussians.packed_files import packing_library, write_packed
 from ..gaussians.ply import write_compressed_ply, write_ply
 from ..gaussians.splat_file import write_splat
 from ..host import Exporter, ExporterOutput, register
@@ -24,6 +26,9 @@ _FILES: dict[str, tuple[str, Callable[..., object]]] = {
     "ply": ("cloud.ply", write_ply),
     "compressed_ply": ("cloud.compressed.ply", write_compressed_ply),
     "splat": ("cloud.splat", write_splat),
+    "spz": ("cloud.spz", write_packed),
+    "sog": ("cloud.sog", write_packed),
+    "gltf": ("cloud.glb", write_gaussian_glb),
     "html": ("viewer.html", _write_page),
 }
 """File name and writer by format."""
@@ -36,7 +41,7 @@ class GaussianExporter(Exporter):
     @dataclass
     class Config(Exporter.Config):
         formats: list[str] = field(default_factory=lambda: ["ply", "splat", "html"])
-        """Files to write: ply, compressed_ply, splat, html."""
+        """Files to write: ply, compressed_ply, splat, spz, sog, gltf (a GLB with KHR_gaussian_splatting), html."""
         title: str = "3D Gaussians"
         """Heading of the html page; write ${system.prompt_processor.prompt} for the prompt."""
         camera_elevation_deg: Annotated[float, OptionRange(-90, 90)] = 15.0
@@ -48,6 +53,8 @@ class GaussianExporter(Exporter):
 
         def __post_init__(self) -> None:
             check_formats("formats", self.formats, _FILES)
+            if any(_FILES[name][1] is write_packed for name in self.formats):
+                packing_library()  # that it is missing must not cost a run
 
     cfg: Config
     formats: ClassVar[tuple[str, ...]] = tuple(_FILES)

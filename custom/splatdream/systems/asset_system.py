@@ -1,21 +1,25 @@
 """What every system of this package does: train an asset, whatever it is, under a guidance, and record the run."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
 from ..cameras.pixel_size import training_pixel_size
+from ..export.summary_page import Pictures, RunSummary
 from ..gaussians.optimizer_groups import make_adam, set_learning_rates
 from ..host import HOST, BaseLift3DSystem, Exporter, config_to_primitive, find, info
 from ..losses.regularizers import regularization
 from ..options.option_range import OptionRange, RangeOfEach, check_fields
 from ..viewer.live_view import LiveView
 from .guidance_driver import GuidanceDriver
+from .run_history import validation_pictures
 from .run_manifest import make_manifest
-from .run_record import Batch, RunRecord
+from .run_record import Batch, RunRecord, sheet_cameras
 from .stage_timer import StageTimer, peak_memory_bytes
+from .true_views import with_truth
 
 
 class AssetSystem(BaseLift3DSystem):
@@ -168,11 +172,8 @@ class AssetSystem(BaseLift3DSystem):
     def on_test_epoch_end(self) -> None:
         name = f"it{self.true_global_step}-test"
         turntable = self._record.write_turntable(f"{name}.mp4", self.cfg.turntable_fps)
-        sheet = self._write_contact_sheet(f"{name}-contact-sheet.png")
-        sizes = {size.capitalize(): f"{number:,}" for size, number in self.geometry.sizes().items()}
-        facts = {"steps": str(self.true_global_step)} | sizes
-        model = self.geometry.page_model()
-        self._page = self._record.write_page(f"{name}.html", model, self._title(), sheet, turntable, facts)
+        pictures = self._write_contact_sheet(f"{name}-contact-sheet.png")
+        self._page = self._record.write_page(f"{name}.html", self._summary(pictures, turntable))
 
     def on_test_end(self) -> None:
         super().on_test_end()
@@ -197,7 +198,23 @@ class AssetSystem(BaseLift3DSystem):
         with torch.no_grad():
             return self.renderer(**batch)["comp_rgb"][0].clamp(0, 1)
 
-    def _write_contact_sheet(self, name: str) -> Tensor:
+    def _summary(self, pictures: Pictures, turntable: Path) -> RunSummary:
+        """What the page shows; without `html` among the exporter's formats nothing that takes long to make."""
+        sizes = {size.capitalize(): f"{number:,}" for size, number in self.geometry.sizes().items()}
+        facts = {
+            "prompt": self._title(),
+            "method": str(self.cfg.guidance.get("method", self.cfg.guidance_type)),
+            "steps": str(self.true_global_step),
+        }
+        summary = RunSummary(self._title(), pictures, turntable_mp4=turntable.read_bytes(), facts=facts | sizes)
+        if "html" not in self.cfg.exporter.get("formats", ["html"]):
+            return summary
+        cameras = sheet_cameras(self._last_view, self.cfg.contact_sheet_elevations_deg)
+        return with_truth(
+            replace(summary, model=self.geometry.page_model(), history=validation_pictures(turntable.parent)), cameras
+        )
+
+    def _write_contact_sheet(self, name: str) -> Pictures:
         return self._record.write_sheet(name, self._last_view, list(self.cfg.contact_sheet_elevations_deg))
 
     def _evaluation_cameras(self) -> dict[str, float]:
