@@ -27,6 +27,7 @@ REGISTERING_MODULES: tuple[str, ...] = (
     ".rendering.field_renderer",
     ".rendering.renderer",
     ".systems.distillation",
+    ".systems.image_distillation",
     ".systems.texture_refinement",
     ".texture.renderer",
 )

@@ -1,0 +1,96 @@
+"""Pictures of one object, as files: the object and how much of each pixel it covers.
+
+H = W, pixels.
+"""
+
+import functools
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+LARGEST_SIDE = 8192
+"""Pixels; a larger picture is a mistake, or an attack by a small file."""
+_LEAST_COVERED = 1e-3
+"""Share of the pixels that an object covers at the least."""
+
+
+def read_picture(path: str | Path, fill: float = 0.0) -> Float[Tensor, "H W 4"]:
+    """Color and alpha in [0, 1], in a square; what is transparent has no color of its own.
+
+    Without an alpha channel the background is removed by rembg, where that is installed.
+
+    Args:
+        fill: share of the side that the object's longer side takes, after it was moved to the middle; 0 leaves it
+            where and as large as it is.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no picture, too large, has no alpha channel, or shows no object.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f"the picture {path} is not there; give the path of a PNG with an alpha channel")
+    rgba = _rgba(path, path.stat().st_size, path.stat().st_mtime_ns)
+    covered = np.argwhere(rgba[..., 3] > 0.5)
+    if len(covered) < _LEAST_COVERED * rgba[..., 3].size:
+        raise ValueError(
+            f"the picture {path} shows no object: {len(covered)} of its {rgba[..., 3].size} pixels are opaque; "
+            "keep the object opaque and make the background transparent"
+        )
+    return torch.from_numpy(_framed(rgba, covered, fill))
+
+
+@functools.lru_cache(maxsize=1)
+def _rgba(path: Path, _size: int, _mtime_ns: int) -> np.ndarray:
+    """In [0, 1]. Kept: a run looks at its picture several times, and finding a background takes seconds."""
+    return np.asarray(_with_alpha(_opened(path), path), dtype=np.float32) / 255
+
+
+def _opened(path: Path) -> Image.Image:
+    try:
+        with Image.open(path) as image:
+            if max(image.size) > LARGEST_SIDE:
+                raise ValueError(
+                    f"the picture {path} has {image.width} x {image.height} pixels; scale it down, to at most "
+                    f"{LARGEST_SIDE} a side"
+                )
+            image.load()
+            return image
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"{path} is no picture that can be read ({reason}); give a whole PNG or JPEG") from error
+
+
+def _with_alpha(image: Image.Image, path: Path) -> Image.Image:
+    rgba = image.convert("RGBA")
+    if rgba.getextrema()[3][0] < 255:
+        return rgba
+    try:
+        from rembg import remove
+    except ImportError:
+        raise ValueError(
+            f"the picture {path} has no transparent background; give a PNG whose alpha channel says what the object "
+            "is, or pip install rembg, which finds it"
+        ) from None
+    return remove(image.convert("RGB")).convert("RGBA")
+
+
+def _framed(rgba: np.ndarray, covered: np.ndarray, fill: float) -> np.ndarray:
+    """Premultiplied, in the middle of a square."""
+    premultiplied = rgba.copy()
+    premultiplied[..., :3] *= rgba[..., 3:]
+    if not fill:
+        low, high = np.zeros(2, dtype=int), np.array(rgba.shape[:2])
+        side = int(high.max())
+    else:
+        low, high = covered.min(0), covered.max(0) + 1
+        side = max(1, round(float((high - low).max()) / fill))
+    part = premultiplied[low[0] : high[0], low[1] : high[1]]
+    square = np.zeros((side, side, 4), dtype=np.float32)
+    top, left = ((side - extent) // 2 for extent in part.shape[:2])
+    square[top : top + part.shape[0], left : left + part.shape[1]] = part
+    return square
