@@ -1,6 +1,7 @@
 """Zero-1-to-3 as a prior: what the object of one picture looks like from other cameras (arXiv:2303.11328)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
@@ -98,34 +99,57 @@ def load_zero123(
         FileNotFoundError: no copy was found, or it lacks a part; the message says what to do.
         ValueError: what was found is no Zero-1-to-3.
     """
-    files = locate_zero123(model, revision, is_offline, options.prefers_half, hub)
+    parts = load_parts(model, revision, is_offline, options.prefers_half, hub)
+    schedule, prediction_type = load_schedule(parts.files)
+    side = image_size or parts.unet.config.sample_size * pixels_per_latent(parts.vae)
+    with torch.no_grad():
+        on_white = picture.on_white(side)
+        latents = parts.vae.float().encode(on_white).latent_dist.mean
+        embedding = parts.image_encoder(clip_pixels(on_white, parts.image_encoder.config.image_size)).image_embeds
+    return Zero123Prior(
+        picture=picture,
+        embedding=embedding,
+        picture_latents=latents,
+        projection=parts.projection,
+        last_number=last_number or ("elevation" if "stable-zero123" in model else "distance"),
+        files=parts.files,
+        network=parts.unet,
+        time_embedding=parts.unet.time_embedding,
+        vae=parts.vae,
+        schedule=schedule,
+        prediction_type=prediction_type,
+        image_size=side,
+        options=options,
+    )
+
+
+@dataclass(frozen=True)
+class Zero123Parts:
+    """The networks of a model, float32 unless their files are halves, on the CPU."""
+
+    files: ModelFiles
+    unet: nn.Module
+    vae: nn.Module
+    image_encoder: nn.Module
+    projection: nn.Linear
+
+
+def load_parts(
+    model: str,
+    revision: str | None = None,
+    is_offline: bool = False,
+    prefers_half: bool = False,
+    hub: Hub | None = None,
+) -> Zero123Parts:
+    """See `load_zero123`, of which this is the first half."""
+    files = locate_zero123(model, revision, is_offline, prefers_half, hub)
     unet, vae, (encoder, projection) = _load_denoiser(files), load_autoencoder(files), _load_encoder(files)
     if unet.config.cross_attention_dim != projection.out_features:
         raise ValueError(
             f"the denoiser in {files.path} reads tokens of {unet.config.cross_attention_dim} channels, and its "
             f"{files.parts[-1]} makes {projection.out_features}; the folder mixes two models, copy it again"
         )
-    schedule, prediction_type = load_schedule(files)
-    side = image_size or unet.config.sample_size * pixels_per_latent(vae)
-    with torch.no_grad():
-        on_white = picture.on_white(side)
-        latents = vae.float().encode(on_white).latent_dist.mean
-        embedding = encoder(clip_pixels(on_white, encoder.config.image_size)).image_embeds
-    return Zero123Prior(
-        picture=picture,
-        embedding=embedding,
-        picture_latents=latents,
-        projection=projection,
-        last_number=last_number or ("elevation" if "stable-zero123" in model else "distance"),
-        files=files,
-        network=unet,
-        time_embedding=unet.time_embedding,
-        vae=vae,
-        schedule=schedule,
-        prediction_type=prediction_type,
-        image_size=side,
-        options=options,
-    )
+    return Zero123Parts(files, unet, vae, encoder, projection)
 
 
 def locate_zero123(

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from ..priors.zero123_changes import LOW_RANK_FILE, WHOLE_FILE, projection_config
 from ..priors.zero123_conditioning import NUM_CAMERA_NUMBERS
 from .networks import placed_whole, seeded
 
@@ -59,18 +60,6 @@ def build_camera_projection(text_channels: int, seed: int) -> nn.Module:
     return projection
 
 
-def with_picture_channels(unet: nn.Module) -> nn.Module:
-    """The same denoiser with as many more input channels, which at first say nothing."""
-    from diffusers import UNet2DConditionModel
-
-    channels = unet.config.in_channels
-    wide = UNet2DConditionModel.from_config({**unet.config, "in_channels": 2 * channels})
-    state = unet.state_dict()
-    state["conv_in.weight"] = torch.cat([state["conv_in.weight"], torch.zeros_like(state["conv_in.weight"])], dim=1)
-    wide.load_state_dict(state)
-    return wide
-
-
 def with_low_rank_changes(unet: nn.Module, rank: int, seed: int) -> nn.Module:
     """What is trained: low-rank changes, every bias and norm, and the first and last layers."""
     from peft import LoraConfig
@@ -99,11 +88,14 @@ def save_changes(folder: Path, unet: nn.Module, image_encoder: nn.Module, cc_pro
     with placed_whole(folder) as fresh:
         for part in ("unet", "cc_projection"):
             (fresh / part).mkdir(parents=True)
-        StableDiffusionPipeline.save_lora_weights(fresh / "unet", unet_lora_layers=low_rank)
-        save_file(whole, fresh / "unet" / "whole_weights.safetensors")
+        # diffusers names the file.
+        StableDiffusionPipeline.save_lora_weights((fresh / LOW_RANK_FILE).parent, unet_lora_layers=low_rank)
+        save_file(whole, fresh / WHOLE_FILE)
         copy.deepcopy(image_encoder).cpu().half().save_pretrained(fresh / "image_encoder")
         state = {f"projection.{name}": _half(weight) for name, weight in cc_projection.state_dict().items()}
         save_file(state, fresh / "cc_projection" / "diffusion_pytorch_model.safetensors")
+        config = projection_config(cc_projection.in_features, cc_projection.out_features)
+        (fresh / "cc_projection" / "config.json").write_text(config)
 
 
 def _half(weight: torch.Tensor) -> torch.Tensor:

@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from ..cameras.batch import CameraBatch
 from ..cameras.random_streams import generator_for
 from ..priors.noise_process import VariancePreserving
+from ..priors.zero123_changes import make_whole, with_picture_channels
 from ..priors.zero123_conditioning import camera_tokens, clip_pixels, relative_cameras
 from .autoencoder_training import encode_bank
 from .captions import UNCONDITIONAL_SHARE
 from .denoiser_trainings import write_sheet
 from .image_bank import ImageBank, object_bank
-from .networks import build_scheduler
+from .networks import build_scheduler, placed_whole
 from .objectives import timesteps_for, velocity_loss
 from .sampling import sample_other_views
 from .setup import TrainingSetup
@@ -28,14 +29,15 @@ from .zero123_networks import (
     build_image_encoder,
     save_changes,
     with_low_rank_changes,
-    with_picture_channels,
 )
 
 _SHEET_VIEWS = 4
 
 
 def train_zero123(setup: TrainingSetup, zero123: Zero123Sizes = Zero123Sizes()) -> Path:  # noqa: B008 - frozen
-    """The folder of the changes that make a Zero-1-to-3 of the finished Stable Diffusion in the trainings' folder.
+    """The folder of the Zero-1-to-3 made of the finished Stable Diffusion in the trainings' folder.
+
+    `changes` beside it is the same without what is the Stable Diffusion's.
 
     Raises:
         FileNotFoundError: there is no finished Stable Diffusion.
@@ -88,7 +90,10 @@ def train_zero123(setup: TrainingSetup, zero123: Zero123Sizes = Zero123Sizes()) 
         return velocity_loss(predict, process, clean, timesteps, noise)
 
     def on_save(average: nn.ModuleDict, step: int) -> None:
-        save_changes(target, average["unet"], average["image_encoder"], average["cc_projection"])
+        changes = target.with_name("changes")
+        save_changes(changes, average["unet"], average["image_encoder"], average["cc_projection"])
+        with placed_whole(target) as fresh:
+            make_whole(changes, lender, fresh)
         objects = [place * num_views for place in range(0, len(bank) // num_views, max(1, len(bank) // num_views // 4))]
         pictures = torch.tensor(objects[:4]).repeat_interleave(_SHEET_VIEWS)
         rows = pictures + torch.arange(_SHEET_VIEWS).repeat(len(pictures) // _SHEET_VIEWS) % num_views
