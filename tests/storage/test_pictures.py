@@ -85,7 +85,7 @@ def test_an_empty_alpha_channel_shows_no_object(tmp_path):
 @pytest.mark.parametrize(("name", "mode"), [("photo.jpg", "RGB"), ("opaque.png", "RGBA"), ("gray.png", "L")])
 def test_a_picture_without_transparency_asks_for_an_alpha_channel_or_rembg(tmp_path, monkeypatch, name, mode):
     monkeypatch.setitem(sys.modules, "rembg", None)
-    with pytest.raises(ValueError, match=r"no transparent background; give a PNG whose alpha .* pip install rembg"):
+    with pytest.raises(ValueError, match=r"no transparent background; give a PNG whose alpha .* pip install 'rembg"):
         read_picture(save(tmp_path / name, np.full((8, 8, 4), 255), mode))
 
 

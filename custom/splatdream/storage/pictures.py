@@ -74,7 +74,7 @@ def _with_alpha(image: Image.Image, path: Path) -> Image.Image:
     except ImportError:
         raise ValueError(
             f"the picture {path} has no transparent background; give a PNG whose alpha channel says what the object "
-            "is, or pip install rembg, which finds it"
+            "is, or pip install 'rembg[cpu]', which finds it"
         ) from None
     return remove(image.convert("RGB")).convert("RGBA")
 
