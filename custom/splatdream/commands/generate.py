@@ -135,22 +135,33 @@ def stages(
     """
     folder_name(prompt)
     _check_picture(prior, image)
-    by_name = next(names for start, names in _CONFIGS.items() if prior.startswith(start))
-    chosen, texture = by_name if image is None else _OF_A_PICTURE
+    chosen, texture = _configs(prior, image)
     of_gaussians, of_mesh = _formats(formats)
     of_first = [text for text in overrides if not text.startswith(_TEXTURE)]
     of_second = [text.removeprefix(_TEXTURE) for text in overrides if text.startswith(_TEXTURE)]
-    first = [f"seed={seed}", *_prior(prior), *_length(steps), *of_gaussians]
-    second = [f"seed={seed}", *of_mesh]
-    if image is not None:
-        first.append(setting(f"{_PICTURE}path", image))
-        second += [*_prior(prior), setting(f"{_PICTURE_OF_PRIOR}path", image)]
-        # The second stage looks at the same picture from the same camera.
-        second += [text.replace(_PICTURE, _PICTURE_OF_PRIOR, 1) for text in of_first if text.startswith(_PICTURE)]
+    shown, shown_again = _picture(prior, image, of_first)
+    first = [f"seed={seed}", *_prior(prior), *_length(steps), *of_gaussians, *shown, *of_first]
+    second = [f"seed={seed}", *of_mesh, *shown_again, *of_second]
     return (
-        RunRequest(find_config(config or chosen), [*first, *of_first], prompt),
-        RunRequest(find_config(texture_config or texture), [*second, *of_second], prompt),
+        RunRequest(find_config(config or chosen), first, prompt),
+        RunRequest(find_config(texture_config or texture), second, prompt),
     )
+
+
+def _configs(prior: str, image: str | None) -> tuple[str, str]:
+    """Of both stages."""
+    if image is not None:
+        return _OF_A_PICTURE
+    return next(names for start, names in _CONFIGS.items() if prior.startswith(start))
+
+
+def _picture(prior: str, image: str | None, of_first: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Settings of both stages: the second looks at the same picture from the same camera."""
+    if image is None:
+        return [], []
+    again = [text.replace(_PICTURE, _PICTURE_OF_PRIOR, 1) for text in of_first if text.startswith(_PICTURE)]
+    path_of_second = setting(f"{_PICTURE_OF_PRIOR}path", image)
+    return [setting(f"{_PICTURE}path", image)], [*_prior(prior), path_of_second, *again]
 
 
 def _check_picture(prior: str, image: str | None) -> None:
