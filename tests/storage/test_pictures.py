@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 from splatdream.storage import pictures
-from splatdream.storage.pictures import read_picture
+from splatdream.storage.pictures import read_picture, write_picture
 
 
 def save(path, rgba, mode="RGBA"):
@@ -29,6 +29,14 @@ def test_what_is_transparent_has_no_color(tmp_path):
     rgba = read_picture(save(tmp_path / "half.png", half(4, 4)))
     assert torch.equal(rgba[:, :2], torch.tensor([0.0, 1, 0, 1]).expand(4, 2, 4))
     assert not rgba[:, 2:].any()
+
+
+def test_a_written_picture_is_read_back(tmp_path, generator):
+    alpha = torch.rand(9, 9, 1, generator=generator)
+    rgba = torch.cat([alpha * torch.rand(9, 9, 3, generator=generator), alpha], dim=-1)
+    rgba[0] = 0
+    write_picture(tmp_path / "new" / "toy.png", rgba)
+    torch.testing.assert_close(read_picture(tmp_path / "new" / "toy.png"), rgba, atol=1.01 / 255, rtol=0)
 
 
 def test_a_wide_picture_stands_in_the_middle_of_a_square(tmp_path):

@@ -10,6 +10,7 @@ import trimesh
 from PIL import Image
 from splatdream.assets.finished import open_asset
 from splatdream.cameras.batch import orbit_cameras
+from splatdream.commands.main import main as command
 from splatdream.losses.reference_view import reference_losses
 from splatdream.startup.launching import main
 from splatdream.toybox.objects import build_scene
@@ -32,10 +33,9 @@ def model(tmp_path_factory):
 @pytest.fixture(scope="module")
 def photo(tmp_path_factory):
     """A toybox object from the side, 32 px."""
-    rgba = trace(build_scene(parse_caption("a red cube")), orbit_cameras([20.0], [70.0], width=SIDE, height=SIDE))[0]
-    straight = torch.cat([rgba[..., :3] / rgba[..., 3:].clamp(min=1e-6), rgba[..., 3:]], dim=-1)
     path = tmp_path_factory.mktemp("pictures") / "cube.png"
-    Image.fromarray((255 * straight).round().to(torch.uint8).numpy()).save(path)
+    words = ("--elevation", "20", "--azimuth", "70", "--size", str(SIDE), "--output", str(path))
+    assert command(["toybox", "picture", "a red cube", *words]) == 0
     return path
 
 

@@ -12,6 +12,8 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from .atomic_file import atomic_path
+
 LARGEST_SIDE = 8192
 """Pixels; a larger picture is a mistake, or an attack by a small file."""
 _LEAST_COVERED = 1e-3
@@ -42,6 +44,18 @@ def read_picture(path: str | Path, fill: float = 0.0) -> Float[Tensor, "H W 4"]:
             "keep the object opaque and make the background transparent"
         )
     return torch.from_numpy(_framed(rgba, covered, fill))
+
+
+def write_picture(path: str | Path, rgba: Float[Tensor, "H W 4"]) -> None:
+    """A PNG that `read_picture` reads back; whole or not at all.
+
+    Args:
+        rgba: in [0, 1], color times alpha.
+    """
+    color, alpha = rgba.split([3, 1], dim=-1)
+    straight = torch.cat([color / alpha.clamp(min=1e-6), alpha], dim=-1).clamp(0, 1)
+    with atomic_path(path) as temporary:
+        Image.fromarray((255 * straight).round().to(torch.uint8).cpu().numpy()).save(temporary, format="PNG")
 
 
 @functools.lru_cache(maxsize=1)
