@@ -39,6 +39,15 @@ def test_a_written_picture_is_read_back(tmp_path, generator):
     torch.testing.assert_close(read_picture(tmp_path / "new" / "toy.png"), rgba, atol=1.01 / 255, rtol=0)
 
 
+def test_a_picture_stands_as_its_camera_was_held(tmp_path):
+    path = save(tmp_path / "held.png", half(4, 4))
+    with Image.open(path) as image:
+        exif = image.getexif()
+        exif[0x0112] = 3  # upside down
+        image.save(path, exif=exif)
+    assert read_picture(path)[..., 3].sum(0).tolist() == [0, 0, 4, 4]
+
+
 def test_a_wide_picture_stands_in_the_middle_of_a_square(tmp_path):
     rgba = read_picture(save(tmp_path / "wide.png", half(2, 6)))
     assert rgba.shape == (6, 6, 4)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from .atomic_file import atomic_path
@@ -65,22 +65,29 @@ def _rgba(path: Path, _size: int, _mtime_ns: int) -> np.ndarray:
 
 
 def _opened(path: Path) -> Image.Image:
+    """RGBA, the way that it is looked at: cameras write which side is up."""
     try:
-        with Image.open(path) as image:
-            if max(image.size) > LARGEST_SIDE:
-                raise ValueError(
-                    f"the picture {path} has {image.width} x {image.height} pixels; scale it down, to at most "
-                    f"{LARGEST_SIDE} a side"
-                )
-            image.load()
-            return image
+        image = Image.open(path)
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ValueError(f"{path} is no picture that can be read ({reason}); give a whole PNG or JPEG") from error
+        raise _unreadable(path, error) from error
+    with image:
+        if max(image.size) > LARGEST_SIDE:
+            raise ValueError(
+                f"the picture {path} has {image.width} x {image.height} pixels; scale it down, to at most "
+                f"{LARGEST_SIDE} a side"
+            )
+        try:
+            return ImageOps.exif_transpose(image).convert("RGBA")
+        except (OSError, SyntaxError, ValueError) as error:
+            raise _unreadable(path, error) from error
 
 
-def _with_alpha(image: Image.Image, path: Path) -> Image.Image:
-    rgba = image.convert("RGBA")
+def _unreadable(path: Path, error: Exception) -> ValueError:
+    reason = str(error).partition("\n")[0]
+    return ValueError(f"{path} is no picture that can be read ({reason}); give a whole PNG or JPEG")
+
+
+def _with_alpha(rgba: Image.Image, path: Path) -> Image.Image:
     if rgba.getextrema()[3][0] < 255:
         return rgba
     try:
@@ -90,7 +97,7 @@ def _with_alpha(image: Image.Image, path: Path) -> Image.Image:
             f"the picture {path} has no transparent background; give a PNG whose alpha channel says what the object "
             "is, or pip install 'rembg[cpu]', which finds it"
         ) from None
-    return remove(image.convert("RGB")).convert("RGBA")
+    return remove(rgba.convert("RGB")).convert("RGBA")
 
 
 def _framed(rgba: np.ndarray, covered: np.ndarray, fill: float) -> np.ndarray:
