@@ -68,7 +68,7 @@ OWNERS = {
     "gsplat": ("rendering/gsplat_backend.py",),
     "diffusers": ("priors/", "toybox_training/", "gpu_suite/random_priors.py"),
     "transformers": ("priors/", "toybox_training/", "prompts/debiasing.py"),
-    "peft": ("guidance/", "priors/"),
+    "peft": ("guidance/", "priors/", "toybox_training/zero123_networks.py"),
     "nerfacc": ("fields/",),
     "viser": ("viewer/live_view.py",),
     "embreex": ("texture/embree_rays.py",),

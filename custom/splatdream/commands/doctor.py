@@ -65,6 +65,7 @@ FEATURES = (
         "Stable Diffusion and MVDream", ("diffusers", "transformers"), "pip install diffusers transformers accelerate"
     ),
     Feature("LoRA files, VSD, ESD", ("peft",), "pip install peft"),
+    Feature("pictures without an alpha", ("rembg",), "pip install 'rembg[cpu]'"),
     Feature(
         "meshes and textures",
         ("skimage", "fast_simplification", "xatlas", "embreex", "trimesh"),

@@ -87,6 +87,11 @@ class PriorGuidance(AnyGuidance, BaseObject):
                 f"prompt_processor.source_modifier {prompts.source_modifier!r} has no effect on this guidance; "
                 "leave it out, or set guidance.method: sds_bridge"
             )
+        if not self._prior.reads_texts and prompts.negative_prompt:
+            raise ValueError(
+                f"prompt_processor.negative_prompt {prompts.negative_prompt!r} has no effect: "
+                f"{type(self._prior).__name__} reads no texts; leave it out"
+            )
         self._encode(prompts)  # now: what the prior cannot read must not cost a run's beginning
         return prompts
 

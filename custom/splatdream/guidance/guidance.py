@@ -76,6 +76,8 @@ class Guidance(PriorGuidance):
         self._method = guidance_method(self.cfg.method)
         super().configure()
         self._method.check_prior(self._prior)
+        if not self._prior.reads_texts:
+            self._refuse_mixed_texts()
         self.reads_source = self._method.needs_source
         self.reads_surface = self._method.keeps_noise
         steps = self.cfg.gradient_scale_steps
@@ -85,6 +87,13 @@ class Guidance(PriorGuidance):
         self.learner = self._method.make_learner(self._prior, self.cfg.seed, dict(self.cfg.method_options))
         for parameter in [] if self.learner is None else self.learner.parameters():
             parameter.register_hook(self.finite)
+
+    def _refuse_mixed_texts(self) -> None:
+        for name in ("perp_neg", "interpolated_views"):
+            if self.cfg[name]:
+                raise ValueError(
+                    f"guidance.{name} weighs view texts, and {type(self._prior).__name__} reads none; leave it out"
+                )
 
     def _check(self) -> None:
         super()._check()

@@ -30,6 +30,7 @@ REGISTERING_MODULES: tuple[str, ...] = (
     ".rendering.renderer",
     ".systems.distillation",
     ".systems.fit",
+    ".systems.image_distillation",
     ".systems.texture_refinement",
     ".texture.renderer",
 )

@@ -1,8 +1,9 @@
 """What every system of this package does: train an asset, whatever it is, under a guidance, and record the run."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -45,6 +46,8 @@ class AssetSystem(BaseLift3DSystem):
         """Port of a local page that shows the asset while it changes; 0 is none."""
 
     cfg: Config
+    own_losses: ClassVar[tuple[str, ...]] = ()
+    """Names of what `further_losses` returns."""
 
     def configure(self) -> None:
         check_fields("system", self.cfg, self.Config)
@@ -54,7 +57,7 @@ class AssetSystem(BaseLift3DSystem):
             if self.cfg[key]:
                 raise ValueError(f"system.{key} is not read: learning rates and their schedules are in system.geometry")
         self.driver = GuidanceDriver(self.cfg.loss, self.C)
-        self.driver.check_weights(self.geometry.regularizers())
+        self.driver.check_weights({*self.geometry.regularizers(), *self.own_losses})
         self._refinement = self.geometry.refinement(self.cfg.densification, self.cfg.seed)
         self._record = RunRecord(self.get_save_path, self._render_view)
         self._timer = StageTimer()
@@ -96,6 +99,14 @@ class AssetSystem(BaseLift3DSystem):
         """The views of a step, made of the data module's."""
         return batch
 
+    def further_losses(self, batch: Batch) -> Mapping[str, Tensor]:
+        """What a system asks of the asset besides, by name; weighted like regularizers, and not followed by refinement.
+
+        Args:
+            batch: the views of the step.
+        """
+        return {}
+
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         step, optimizer = self.true_global_step, self.optimizers()
         batch = self.training_views(batch, step)
@@ -106,6 +117,8 @@ class AssetSystem(BaseLift3DSystem):
         distillation = self.driver.loss(guided)
         terms = self.geometry.regularizers()
         regularizer = regularization(terms, rendered, {name: self.driver.weight(name) for name in terms})
+        further = self.further_losses(batch)
+        regularizer = sum((self.driver.weight(name) * loss for name, loss in further.items()), start=regularizer)
         with self._timer.stage("backward"):
             if self._refinement is None:
                 self.manual_backward(distillation + regularizer)
@@ -124,7 +137,7 @@ class AssetSystem(BaseLift3DSystem):
             with self._timer.stage("densification"):
                 # After the optimizer step: refining replaces the parameters, and with them that step's gradient.
                 self.log_dict(self._refinement.refine(step + 1, optimizer.optimizer))
-        self._report(guided, distillation + regularizer)
+        self._report({**guided, **{f"loss_{name}": loss for name, loss in further.items()}}, distillation + regularizer)
         if self._live_view is not None:
             self._live_view.update(self.geometry.draw, "\n\n".join([f"step {step + 1}", *self._sizes_in_words()]))
 

@@ -1,6 +1,6 @@
 """A run's guidance: building it, asking it, its losses, its cost, its place in a checkpoint."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from typing import Any
 
@@ -32,7 +32,7 @@ class GuidanceDriver(Updateable):
         self.num_evaluations = 0
         """Of the denoiser, so far."""
 
-    def check_weights(self, regularizers: Mapping[str, object]) -> None:
+    def check_weights(self, regularizers: Iterable[str]) -> None:
         """A weight that no loss answers to would be silently without effect.
 
         Raises:
