@@ -11,7 +11,7 @@ from splatdream.embedded_host.launch import parse_arguments
 from splatdream.startup.launching import parse_launch
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def commands(start: str) -> list[str]:
