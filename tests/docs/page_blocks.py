@@ -83,9 +83,10 @@ def _shorter(arguments: Sequence[str]) -> list[str]:
     if arguments[0] == "train":
         return _few_steps(arguments)
     if list(arguments[:2]) == ["lab", "run"]:
+        # In this process: workers take longer to start than these runs take.
+        place = arguments.index("--workers") if "--workers" in arguments else len(arguments)
         few = ["prompts=[an orange cat]", "seeds=[0]", "budgets={steps: [1]}", "measures=[cost]"]
-        in_this_process = [word for word in " ".join(arguments).replace("--workers 2", "").split(" ") if word]
-        return [*in_this_process, "--set", *few]
+        return [*arguments[:place], *arguments[place + 2 :], "--set", *few]
     return list(arguments)
 
 
