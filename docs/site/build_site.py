@@ -26,6 +26,7 @@ def assemble(folder: Path) -> None:
         page.write_text(without_links_that_leave(page.read_text(), depth))
     for name in ("CHANGELOG.md", "CONTRIBUTING.md"):
         (docs / name.lower()).write_text((ROOT / name).read_text().replace("](docs/", "]("))
+    shutil.copy(HERE / "site.css", docs)
     (docs / "reference").mkdir()
     for name, make in PAGES.items():
         (docs / "reference" / name).write_text(make())
