@@ -130,3 +130,22 @@ def test_the_start_page_fits_the_screen(browser, site, width):
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *args):
         pass
+
+
+def test_every_key_that_newcomers_are_told_is_one(sources):
+    reference = (sources / "docs" / "reference" / "configuration.md").read_text()
+    known = set(re.findall(r"^\| `(\w+)`", reference, re.MULTILINE))
+    known |= set(re.findall(r"^\| `\w+` \| `(\w+)` \|", reference, re.MULTILINE))
+    known |= set(re.findall(r"^## (splatdream-\S+)", reference, re.MULTILINE))
+    of_the_host = {"max_steps", "exp_root_dir", "name", "tag"}
+    others = {"mvdream-gaussian", "splatdream view"}
+    page = (ROOT / "docs" / "tutorials" / "moving-here.md").read_text()
+    told = [text for row in re.findall(r"^\| `.*\|$", page, re.MULTILINE) for text in ours(row)]
+    assert len(told) > 60
+    unknown = [text for text in told if re.split("[:=]", text)[0].split(".")[-1] not in known | of_the_host | others]
+    assert not unknown
+
+
+def ours(row: str) -> list[str]:
+    """What the last column of a row of a table has in code."""
+    return re.findall(r"`([^`]+)`", row.rsplit(" | ", maxsplit=1)[-1])
