@@ -102,11 +102,23 @@ def arrows(graph: Mapping[str, set[str]]) -> list[tuple[str, str]]:
 
 def placed(graph: Mapping[str, set[str]]) -> list[list[Node]]:
     """Rows of nodes from the bottom, in an order with few crossings, with the x of their middles."""
+    rows = _connected(graph)
+    for row in rows:
+        _spread(row, [float(place) for place in range(len(row))])
+    for sweep in range(SWEEPS):
+        for row in rows[::-1] if sweep % 2 == 0 else rows:
+            _settle(row, sweep)
+    for node in (node for row in rows for node in row):
+        node.below.sort(key=lambda other: other.x)
+        node.above.sort(key=lambda other: other.x)
+    return rows
+
+
+def _connected(graph: Mapping[str, set[str]]) -> list[list[Node]]:
+    """Rooms in their rows, and in between the places that arrows pass, joined."""
     level = levels(graph)
-    rows: list[list[Node]] = [[] for _ in range(max(level.values()) + 1)]
     nodes = {room: Node(level[room], room) for room in graph}
-    for node in nodes.values():
-        rows[node.level].append(node)
+    rows = [[node for node in nodes.values() if node.level == height] for height in range(max(level.values()) + 1)]
     for room, other in arrows(graph):
         upper = nodes[room]
         for passed in range(level[room] - 1, level[other], -1):
@@ -116,21 +128,17 @@ def placed(graph: Mapping[str, set[str]]) -> list[list[Node]]:
             upper = way
         if level[room] != level[other]:
             _join(upper, nodes[other])
-    for row in rows:
-        _spread(row, [float(place) for place in range(len(row))])
-    for sweep in range(SWEEPS):
-        is_down = sweep % 2 == 0
-        for row in rows[::-1] if is_down else rows:
-            wished = [_mean_x(node, sweep >= SWEEPS // 2, is_down) for node in row]
-            if sweep < SWEEPS // 2:
-                order = sorted(range(len(row)), key=wished.__getitem__)
-                row[:], wished = [row[place] for place in order], [wished[place] for place in order]
-            _spread(row, wished)
-    for row in rows:
-        for node in row:
-            node.below.sort(key=lambda other: other.x)
-            node.above.sort(key=lambda other: other.x)
     return rows
+
+
+def _settle(row: list[Node], sweep: int) -> None:
+    """Moves nodes toward their neighbors: at first with a new order, by one side, then in that order, by both."""
+    is_first_half = sweep < SWEEPS // 2
+    wished = [_mean_x(node, not is_first_half, sweep % 2 == 0) for node in row]
+    if is_first_half:
+        order = sorted(range(len(row)), key=wished.__getitem__)
+        row[:], wished = [row[place] for place in order], [wished[place] for place in order]
+    _spread(row, wished)
 
 
 def _join(upper: Node, lower: Node) -> None:
@@ -181,17 +189,22 @@ def drawing() -> str:
         *_legend(),
     ]
     y_of = {id(node): bottom - ROW * (node.level + 1) for row in rows for node in row}
-    for row in rows:
-        rooms = [node for node in row if node.name]
-        parts += [_arrow(path, y_of) for node in rooms for path in _ways(node)]
-        parts += [
-            _sideways(left, right, y_of[id(left)])
-            for left, right in pairwise(rooms)
-            if left.name in graph[right.name] or right.name in graph[left.name]
-        ]
-    parts += [_box(node, y_of[id(node)], graph[node.name]) for row in rows for node in row if node.name]
+    rooms = [[node for node in row if node.name] for row in rows]
+    for row in rooms:
+        parts += _arrows(row, graph, y_of)
+    parts += [_box(node, y_of[id(node)], graph[node.name]) for row in rooms for node in row]
     parts += [_ground(bottom), "</svg>"]
     return "\n".join(parts) + "\n"
+
+
+def _arrows(row: Sequence[Node], graph: Mapping[str, set[str]], y_of: Mapping[int, float]) -> list[str]:
+    """From the rooms of a row downward, and between neighbors that import each other."""
+    sideways = [
+        _sideways(left, right, y_of[id(left)])
+        for left, right in pairwise(row)
+        if left.name in graph[right.name] or right.name in graph[left.name]
+    ]
+    return [_arrow(path, y_of) for node in row for path in _ways(node)] + sideways
 
 
 def _ways(node: Node) -> Iterator[list[Node]]:

@@ -1,4 +1,4 @@
-"""The code blocks of a page, and running the commands in them as they stand, but for the length of the runs."""
+"""The code blocks of a page, and running the commands in them as they stand, but for length and size of the runs."""
 
 import re
 import shlex
@@ -93,7 +93,8 @@ def _shorter(arguments: Sequence[str]) -> list[str]:
 def _few_steps(arguments: Sequence[str]) -> list[str]:
     kept = [word for word in arguments if not word.startswith("trainer.max_steps=")]
     is_resumed = any(word.startswith("resume=") for word in arguments)
-    return [*kept, f"trainer.max_steps={_FEW_MORE if is_resumed else _FEW_STEPS}", "data.num_test_views=2"]
+    small = ("data.num_test_views=2", "data.num_val_views=1", "data.eval_width=32", "data.eval_height=32")
+    return [*kept, f"trainer.max_steps={_FEW_MORE if is_resumed else _FEW_STEPS}", *small]
 
 
 def check(command: str) -> None:
