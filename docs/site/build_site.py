@@ -14,6 +14,8 @@ from reference_pages import PAGES
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
+TOP_PAGES = ("CHANGELOG.md", "CONTRIBUTING.md")
+"""Pages of the site, in small letters, that stand at the top of the checkout."""
 
 
 def assemble(folder: Path) -> None:
@@ -24,7 +26,7 @@ def assemble(folder: Path) -> None:
     for page in docs.rglob("*.md"):
         depth = len(page.relative_to(docs).parts)
         page.write_text(without_links_that_leave(page.read_text(), depth))
-    for name in ("CHANGELOG.md", "CONTRIBUTING.md"):
+    for name in TOP_PAGES:
         (docs / name.lower()).write_text((ROOT / name).read_text().replace("](docs/", "]("))
     shutil.copy(HERE / "site.css", docs)
     (docs / "reference").mkdir()
