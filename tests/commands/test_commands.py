@@ -166,7 +166,7 @@ def test_generate_goes_from_a_sentence_to_a_textured_mesh_and_keeps_finished_sta
     assert list(results.glob("mesh/run/save/it2-export/mesh.glb"))
     assert 'title="M"' not in (next(results.glob("mesh/run/save/it2-export/mesh.html"))).read_text()
     label, _, summary = capsys.readouterr().out.splitlines()[-1].partition(": ")
-    assert label == "open this" and 'id="curves"' in Path(summary).read_text()
+    assert label == "open this" and 'id="facts"' in Path(summary).read_text()
     page = (results / "viewer.html").read_text()
     assert all(f"data-{part}" in page for part in ("0-texture", "1-rows")) and "an orange cat" in page
     assert Image.open(results / "summary.png").height > 100
