@@ -210,7 +210,7 @@ def test_a_small_prior_is_trained_from_the_command_line(tmp_path, monkeypatch, c
     assert Image.open(tmp_path / "vae" / "samples.png").width > 100
     capsys.readouterr()
     assert main(["toybox", "train", "vae", "--steps", "1", "--start-from", str(tmp_path), *few]) == 1
-    assert "--start-from is for sd, mvdream and flow" in capsys.readouterr().err
+    assert "--start-from is for sd, mvdream, flow; vae has" in capsys.readouterr().err
 
 
 def test_a_score_needs_a_prior(tmp_path, capsys):
