@@ -60,6 +60,8 @@ MAY_IMPORT["gpu_suite"] = ROOMS - {"embedded_host", "startup", "api"}
 MAY_IMPORT["commands"] = ROOMS - {"embedded_host", "api"}
 MAY_IMPORT["api"] = ROOMS - {"embedded_host"}
 MAY_IMPORT["startup"] = {"embedded_host", "storage"}
+MAY_IMPORT["scenes"] = {"cameras", "gaussians", "meshing", "initializations", "toybox", "laboratory"}
+MAY_IMPORT["scenes"] |= {"runner", "startup", "storage"}
 MAY_IMPORT["runner"] = {"startup", "priors", "storage", "photographs"}
 
 # Files, relative to the package, that may import a heavy library.
