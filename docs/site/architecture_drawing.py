@@ -23,7 +23,7 @@ KINDS = {
     "runs and studies": ("#fdeee0", "#c46a1b", ("systems", "runner", "laboratory", "scenes", "viewer")),
     "what pulls": ("#fbe3e6", "#bd3a4c", ("prompts", "priors", "guidance", "losses")),
     "what is trained": ("#e2f1e6", "#2f8a4c", ("assets", "gaussians", "fields", "densification", "initializations")),
-    "seen and written": ("#e1edf8", "#2a6fb0", ("cameras", "rendering", "meshing", "texture", "export")),
+    "seen and written": ("#e1edf8", "#2a6fb0", ("cameras", "photographs", "rendering", "meshing", "texture", "export")),
     "known worlds, measures": ("#f5f0d8", "#8f7a14", ("toybox", "toybox_training", "evaluation")),
 }
 WIDTH, ROW, BOX, HEIGHT, WAY = 1000, 94, 148, 64, 16

@@ -37,6 +37,7 @@ def folder(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_ends_with_the_same_bits(folder, tmp_path):
     (tmp_path / "sd").symlink_to(folder / "sd")
     train(tmp_path, steps=1)

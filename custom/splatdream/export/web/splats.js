@@ -89,7 +89,7 @@ function makeGaussianRenderer(gl, bytes, model) {
   gl.uniform1i(at('u_sh_degree'), model.sh_degree);
   gl.uniform1f(at('u_sh_scale'), model.sh_scale);
 
-  // A line of the order is an instance: software renderers begin every instance anew, which costs more than a Gaussian.
+  // A line of the order is an instance: in software renderers an instance costs more than a Gaussian.
   const lines = Math.max(1, Math.ceil(model.rows / TEXELS_PER_ROW));
   const order = makeTexture(gl);
   gl.texStorage2D(gl.TEXTURE_2D, 1, gl.R32UI, TEXELS_PER_ROW, lines);
