@@ -37,7 +37,17 @@ MAY_IMPORT = {
     "meshing": {"gaussians", "fields"},
     "texture": {"meshing", "cameras", "fields", "gaussians", "rendering"},
     "export": {"fields", "gaussians", "meshing", "texture"},
-    "evaluation": {"rendering", "priors", "prompts", "toybox", "cameras", "gaussians", "meshing", "texture"},
+    "evaluation": {
+        "photographs",
+        "rendering",
+        "priors",
+        "prompts",
+        "toybox",
+        "cameras",
+        "gaussians",
+        "meshing",
+        "texture",
+    },
     "viewer": {"assets", "export"},
 }
 # Who needs files whole or a look at the memory may ask for it; whoever has options says what they may be.

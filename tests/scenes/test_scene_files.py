@@ -14,7 +14,7 @@ from splatdream.scenes.sources import surface_cloud
 CONFIGS = Path(__file__).parents[2] / "configs"
 SCENE = """
 config: {tiny}
-settings: {{trainer.max_steps: 1, trainer.enable_progress_bar: false}}
+settings: {{trainer.max_steps: 1, system.exporter.save_video: false, system.exporter.formats: [ply]}}
 objects:
   cat: {{prompt: an orange cat}}
   twin: {{prompt: an orange cat, move: [{twin_x}, 0, 0]}}

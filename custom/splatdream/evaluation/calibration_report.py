@@ -16,6 +16,7 @@ _HEAD = """# Judging a result without the true object
 ```bash
 splatdream evaluate cloud.ply --prompt "an orange cat" --output verdict      # evaluation.json and verdict.png
 splatdream evaluate mesh.glb --prompt "an orange cat" --prior toybox-sd      # one judge instead of two
+splatdream evaluate FOLDER --prompt "an orange cat"                          # views with cameras, see below
 splatdream toybox calibrate --output outputs/calibration                     # this page and the thresholds
 ```
 
@@ -53,6 +54,26 @@ The verdict: `frontless` where no view word fits any side, `collapsed` where all
 `faceless`, a second front `repeated`, else `ok`; and the camera gap has to agree, or the verdict is `unsure`. Where
 the prompt is the toybox's, the verdict is that of the true object ([toybox.md](toybox.md)), and a disagreement is
 said.
+
+## A folder of views with cameras
+
+In place of an asset stand images with cameras: `transforms.json`, a COLMAP model, or images alone with `--orbit NAME`
+([photographs.md](photographs.md)), with alpha or before one plain ground, at least as large as the judge's (64 pixels).
+Nothing is fitted and no view is made up:
+
+- For each camera that a measure asks for the nearest view is taken, of its own and within 25 degrees. Where that is not
+  possible all round, the measures round the circle are left out, and the camera gap where four sides are missing; a
+  line says so. `appearance` is of all views.
+- Judges are told the true cameras of these views, up to a turn. The calibration is of elevation 15 and exact azimuths:
+  with views more than 5 degrees beside, the measures are reported and their verdict is `unsure`.
+- A toybox prompt is compared with the true object by the views' own cameras (at most 16 of them), and the yaw map takes
+  the nearest views. The front is where azimuth 0 is in the world of the cameras; in COLMAP's, which knows no front, the
+  first camera, so that only the turned figures mean something.
+
+```bash
+splatdream toybox photograph "an orange cat" --size 64 --output outputs/cat
+splatdream evaluate outputs/cat --prompt "an orange cat"
+```
 
 ## Each measure against each kind of case
 
