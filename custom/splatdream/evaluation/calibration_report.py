@@ -5,7 +5,8 @@ import textwrap
 from .auc import Auc
 from .calibration import CalibrationResult
 from .constructed_cases import TRUE, VERDICTS
-from .distilled_cases import DistilledCheck
+from .distilled_cases import TRUTHS, DistilledCheck
+from .rank_correlation import RankCorrelation
 from .verdict import DECIDING, MEASURES, MIN_LOWER_BOUND, Verdict
 
 _WIDTH = 118
@@ -100,8 +101,8 @@ _TAIL = """
 
 _NOT_DISTILLED = (
     "- **Only constructed results.** Distilled ones are irregular, too. The check against several hundred distilled "
-    "results (`splatdream toybox calibrate --runs FOLDER`) has not been run; until then a verdict without the true "
-    "object is a hint."
+    "results (`splatdream toybox calibrate --runs FOLDER`: verdicts, AUC, rank correlation with the yaw map) has not been "
+    "run; until then a verdict without the true object is a hint."
 )
 _WITH_DISTILLED = "- Distilled results come from the runs that were given, and their verdicts from the true objects."
 
@@ -183,7 +184,24 @@ def _distilled_tables(check: DistilledCheck) -> str:
         + _table(["by the true object", *verdicts], rows)
         + "\n"
         + _table(["measure", "detects", "AUC (lower bound)"], aucs)
+        + (_rank_table(check) if check.ranks else "")
     )
+
+
+def _rank_table(check: DistilledCheck) -> str:
+    rows = [
+        [f"`{name}`", *("the same for all" if found is None else _ranked(found) for found in ranks.values())]
+        for name, ranks in check.ranks.items()
+    ]
+    text = (
+        "\nSpearman's rank correlation of each measure with numbers of the yaw map, in brackets its 95 % interval "
+        "(bootstrapped over objects):\n\n"
+    )
+    return text + _table(["measure", *TRUTHS], rows)
+
+
+def _ranked(found: RankCorrelation) -> str:
+    return f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})"
 
 
 def _wrapped(item: str) -> str:
