@@ -8,7 +8,7 @@ import torch
 from omegaconf import OmegaConf
 from PIL import Image
 from splatdream.commands import playground as playing
-from splatdream.commands.compose import load_part, parse_part, surface_cloud
+from splatdream.commands.compose import load_part, parse_part
 from splatdream.commands.generate import generate, stages
 from splatdream.commands.main import main
 from splatdream.embedded_host.config import load_config
@@ -16,6 +16,7 @@ from splatdream.embedded_host.launch import parse_arguments
 from splatdream.gaussians.composition import cat
 from splatdream.gaussians.ply import read_ply, write_ply
 from splatdream.scenes.placement import Placement
+from splatdream.scenes.sources import surface_cloud
 
 TINY = Path(__file__).parents[2] / "configs" / "tiny.yaml"
 

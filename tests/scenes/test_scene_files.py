@@ -62,8 +62,6 @@ def test_a_scene_is_distilled_composed_and_refined_once(tmp_path, capsys):
     torch.testing.assert_close(of_copy, cube.means + torch.tensor([0.1, 0, 0]))
     assert (out / "scene.png").stat().st_size > 1000
 
-    assert main(command) == 0
-    assert checkpoints(out) == first
     # Another place asks for the last run anew, and for no other.
     scene_file(tmp_path, 1.5)
     assert main(command) == 0
@@ -75,6 +73,17 @@ def test_a_scene_is_distilled_composed_and_refined_once(tmp_path, capsys):
 @pytest.mark.parametrize("path", sorted((CONFIGS / "scenes").glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_scenes_that_are_shipped_can_be_read(path):
     assert read_scene(path).objects
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> Path:
+    """A folder with a cube, and one that is broken."""
+    folder = tmp_path_factory.mktemp("files")
+    cube = surface_cloud("a red cube", num_views=3, size=12)
+    write_ply(folder / "cube.ply", cube)
+    cube.means[0] = torch.nan
+    write_ply(folder / "nan.ply", cube)
+    return folder
 
 
 CAT = "objects: {cat: {prompt: an orange cat}}"
@@ -107,8 +116,8 @@ CAT = "objects: {cat: {prompt: an orange cat}}"
         ("- a\n- b", "must be keys and values"),
     ],
 )
-def test_a_scene_that_cannot_be_made_is_refused_before_anything_is(text, message, tmp_path, capsys, monkeypatch):
-    refused(text, message, tmp_path, capsys, monkeypatch)
+def test_a_scene_that_cannot_be_made_is_refused_before_anything_is(text, message, files, capsys, monkeypatch):
+    refused(text, message, files, capsys, monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -131,17 +140,13 @@ def test_a_scene_that_cannot_be_made_is_refused_before_anything_is(text, message
         ("{delete: true, select: {box: [[5, 5, 5], [6, 6, 6]]}}", "edit 1 of 'cube' finds none"),
     ],
 )
-def test_an_edit_that_cannot_be_meant_is_refused_before_anything_is_made(edit, message, tmp_path, capsys, monkeypatch):
-    write_ply(tmp_path / "cube.ply", surface_cloud("a red cube", num_views=3, size=12))
+def test_an_edit_that_cannot_be_meant_is_refused_before_anything_is_made(edit, message, files, capsys, monkeypatch):
     text = f"objects: {{cat: {{prompt: an orange cat}}, cube: {{file: cube.ply, edits: [{edit}]}}}}"
-    refused(text, message, tmp_path, capsys, monkeypatch)
+    refused(text, message, files, capsys, monkeypatch)
 
 
 def refused(text: str, message: str, folder: Path, capsys, monkeypatch) -> None:
     monkeypatch.chdir(folder)
-    broken = surface_cloud("a red cube", num_views=3, size=12)
-    broken.means[0] = torch.nan
-    write_ply("nan.ply", broken)
     Path("scene.yaml").write_text(text)
     assert main(["compose", "scene.yaml", "--output", "out"]) == 1
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]

@@ -18,10 +18,8 @@ from ..gaussians.ply import read_ply, write_ply
 from ..rendering.render import render
 from ..scenes.collisions import Collision, collisions
 from ..scenes.placement import Placement
-from ..scenes.sources import read_source, surface_cloud
+from ..scenes.sources import read_source
 from ..storage.images import write_png
-
-__all__ = ["Part", "compose", "configure", "load_part", "parse_part", "run", "surface_cloud"]
 
 _PART = re.compile(
     r"(?P<source>.+?)(?:\*(?P<scale>[0-9.eE+-]+))?(?:\^(?P<turn>[0-9.,eE+-]+))?(?:@(?P<translation>[0-9.,eE+-]+))?"

@@ -59,7 +59,7 @@ said.
 ## A folder of views with cameras
 
 In place of an asset stand images with cameras: `transforms.json`, a COLMAP model, or images alone with `--orbit NAME`
-([photographs.md](photographs.md)), with alpha or before one plain ground, at least as large as the judge's (64 pixels).
+([photographs.md](photographs.md)), with alpha or before one plain ground, at least as large as the judge's.
 Nothing is fitted and no view is made up:
 
 - For each camera that a measure asks for the nearest view is taken, of its own and within 25 degrees. Where that is not
@@ -101,8 +101,8 @@ _TAIL = """
 
 _NOT_DISTILLED = (
     "- **Only constructed results.** Distilled ones are irregular, too. The check against several hundred distilled "
-    "results (`splatdream toybox calibrate --runs FOLDER`: verdicts, AUC, rank correlation with the yaw map) has not been "
-    "run; until then a verdict without the true object is a hint."
+    "results (`splatdream toybox calibrate --runs FOLDER`: verdicts, AUC, rank correlation with the yaw map) has not "
+    "been run; until then a verdict without the true object is a hint."
 )
 _WITH_DISTILLED = "- Distilled results come from the runs that were given, and their verdicts from the true objects."
 
