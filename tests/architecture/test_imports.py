@@ -37,7 +37,17 @@ MAY_IMPORT = {
     "meshing": {"gaussians", "fields"},
     "texture": {"meshing", "cameras", "fields", "gaussians", "rendering"},
     "export": {"fields", "gaussians", "meshing", "texture"},
-    "evaluation": {"rendering", "priors", "prompts", "toybox", "cameras", "gaussians", "meshing", "texture"},
+    "evaluation": {
+        "photographs",
+        "rendering",
+        "priors",
+        "prompts",
+        "toybox",
+        "cameras",
+        "gaussians",
+        "meshing",
+        "texture",
+    },
     "viewer": {"assets", "export"},
 }
 # Who needs files whole or a look at the memory may ask for it; whoever has options says what they may be.
@@ -60,6 +70,8 @@ MAY_IMPORT["gpu_suite"] = ROOMS - {"embedded_host", "startup", "api"}
 MAY_IMPORT["commands"] = ROOMS - {"embedded_host", "api"}
 MAY_IMPORT["api"] = ROOMS - {"embedded_host"}
 MAY_IMPORT["startup"] = {"embedded_host", "storage"}
+MAY_IMPORT["scenes"] = {"cameras", "gaussians", "meshing", "initializations", "toybox", "laboratory"}
+MAY_IMPORT["scenes"] |= {"runner", "startup", "storage"}
 MAY_IMPORT["runner"] = {"startup", "priors", "storage", "photographs"}
 
 # Files, relative to the package, that may import a heavy library.

@@ -21,6 +21,7 @@ examples:
   splatdream evaluate cloud.ply --prompt "an orange cat" --output outputs/verdict
   splatdream compare --config janus-demo --vary system.guidance.prior.condition=view_blind,view_words
   splatdream compose "toybox:a red cube" "toybox:a blue sphere@0.9,0,0" --output outputs/scene.ply
+  splatdream compose configs/scenes/robot-with-a-cap.yaml --output outputs/robot-with-a-cap
   splatdream initialize asset.ply --frame trellis --picture outputs/understood.png
   splatdream playground --prompt "a blue robot" --methods sds csd ism --output outputs/playground.png
   splatdream lab run configs/experiments/guidance-scale.yaml --output outputs/scales --workers 2
@@ -43,7 +44,7 @@ _VERBS = {
     "fit": "Gaussians from photographs or generated views with known cameras",
     "generate-views": "views of a sentence drawn from a multi-view prior, for `fit`",
     "initialize": "see how a file, a run or a 3D generator is understood as a start",
-    "compose": "merge clouds by concatenation, each moved where it should stand",
+    "compose": "several objects in one scene: placed, edited, distilled each from its prompt, refined together",
     "evaluate": "judge one asset: one face, several, or none; and how it looks",
     "lab": "experiments: variants on prompts and seeds, measured and reported",
     "compare": "run a configuration with several values of one key and see the results side by side",

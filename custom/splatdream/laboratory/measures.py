@@ -9,10 +9,9 @@ from torch import Tensor
 
 from ..assets.finished import FinishedAsset, open_asset
 from ..cameras.batch import CameraBatch
-from ..cameras.conventions import wrap_degrees
 from ..evaluation.ground_truth import evaluate_against_toybox
 from ..evaluation.mesh_quality import evaluate_mesh
-from ..evaluation.yaw_map import FRONT_DEG, YawClass, YawMap
+from ..evaluation.yaw_map import YawClass, front_share
 from ..runner.results import RunResult, by_step
 from ..texture.mesh_files import read_mesh
 
@@ -75,12 +74,6 @@ def toybox_truth(asset: FinishedAsset, prompt: str, result: RunResult) -> Mappin
         **faced,
         "class": report.label,
     }
-
-
-def front_share(yaw_map: YawMap) -> float:
-    """The share of views all round that look most like the front: 7 of 24 for a true object."""
-    true_azimuth = wrap_degrees(yaw_map.matched_azimuth_deg + yaw_map.rotation_deg)
-    return float((true_azimuth.abs() <= FRONT_DEG).float().mean())
 
 
 def mesh_quality(asset: FinishedAsset, prompt: str, result: RunResult) -> Mapping[str, Number]:

@@ -68,6 +68,11 @@ def read_photographs(
     return PhotographSet(moved(training, rotation, center, scale), kept, rotation, center, scale)
 
 
+def holds_cameras(folder: Path) -> bool:
+    """Whether a folder names the cameras of its images."""
+    return any((folder / name).is_file() for name in (NAME, SPLITS[0])) or model_folder(folder) is not None
+
+
 def files_read(folder: Path) -> list[Path]:
     """All camera files and images below a folder of photographs; none in any other folder."""
     model = model_folder(folder)
