@@ -65,7 +65,7 @@ function makeHalfFloatTarget(gl) {
 }
 
 // Bound, and read texel by texel.
-function makeTexture(gl) {
+function makeLookup(gl) {
   const texture = gl.createTexture();
   gl.bindTexture(gl.TEXTURE_2D, texture);
   gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.NEAREST);
@@ -82,7 +82,7 @@ function makeGaussianRenderer(gl, bytes, model) {
   if (textureHeight > gl.getParameter(gl.MAX_TEXTURE_SIZE)) {
     throw new Error(`${model.rows} Gaussians are more than this graphics card can hold in one texture`);
   }
-  const texture = makeTexture(gl);
+  const texture = makeLookup(gl);
   const words = new Uint32Array(bytes.buffer);
   gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA32UI, TEXELS_PER_ROW, textureHeight, 0, gl.RGBA_INTEGER, gl.UNSIGNED_INT, words);
   gl.uniform1i(at('u_texels_per_gaussian'), model.row_bytes / TEXEL_BYTES);
@@ -91,7 +91,7 @@ function makeGaussianRenderer(gl, bytes, model) {
 
   // A line of the order is an instance: in software renderers an instance costs more than a Gaussian.
   const lines = Math.max(1, Math.ceil(model.rows / TEXELS_PER_ROW));
-  const order = makeTexture(gl);
+  const order = makeLookup(gl);
   gl.texStorage2D(gl.TEXTURE_2D, 1, gl.R32UI, TEXELS_PER_ROW, lines);
   gl.uniform1i(at('u_order'), 1);
   const vertices = gl.createVertexArray();
@@ -99,6 +99,7 @@ function makeGaussianRenderer(gl, bytes, model) {
   gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, gl.createBuffer());
   const corners = Uint16Array.from({ length: 6 * TEXELS_PER_ROW }, (_, i) => 4 * Math.floor(i / 6) + [0, 1, 2, 2, 1, 3][i % 6]);
   gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, corners, gl.STATIC_DRAW);
+  gl.bindVertexArray(null);
 
   const composite = makeHalfFloatTarget(gl);
   const sortByDepth = makeSorter(new Float32Array(bytes.buffer), model.row_bytes / 4, model.rows);
@@ -126,6 +127,7 @@ function makeGaussianRenderer(gl, bytes, model) {
     gl.uniform1f(at('u_focal_px'), focalPx);
     gl.uniform2f(at('u_size_px'), gl.drawingBufferWidth, gl.drawingBufferHeight);
     gl.drawElementsInstanced(gl.TRIANGLES, 6 * TEXELS_PER_ROW, gl.UNSIGNED_SHORT, 0, lines);
+    gl.bindVertexArray(null);
     composite.end();
   };
 }
