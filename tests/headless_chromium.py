@@ -113,13 +113,6 @@ class Browser:
         image = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
         return np.asarray(image, dtype=np.float32) / 255
 
-    def check_shows(self, expected: np.ndarray) -> None:
-        """Compares to the bit, and waits for a frame that the compositor of a busy machine presents late."""
-        deadline = time.monotonic() + _TIMEOUT_S / 4
-        while not np.array_equal(shown := self.screenshot(), expected) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        np.testing.assert_array_equal(shown, expected)
-
     def lose_context(self) -> None:
         """Takes the graphics context from the page's canvas and waits until it is given back."""
         self.evaluate(
