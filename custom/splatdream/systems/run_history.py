@@ -10,6 +10,7 @@ from typing import Any
 
 from ..export.plots import Curve
 from ..export.summary_page import RunSummary
+from ..viewer.run_window import WINDOW
 
 _CURVES = {"train/loss": "Loss", "train/grad_norm": "Gradient"}
 """What to call columns of the log."""
@@ -74,7 +75,9 @@ def command(folder: Path) -> str:
 
 def files(folder: Path, page: Path) -> dict[str, int]:
     """Bytes of every file of the run but the page, by its path from the page's folder."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != page)
+    # What is shown to those who watch goes when they do.
+    found = (path for path in folder.rglob("*") if path.is_file() and path.parent != folder / WINDOW)
+    paths = sorted(path for path in found if path != page)
     inside = {path.relative_to(page.parent).as_posix(): path for path in paths if path.is_relative_to(page.parent)}
     beside = {f"../{path.relative_to(folder).as_posix()}": path for path in paths if path not in inside.values()}
     return {name: path.stat().st_size for name, path in (inside | beside).items()}
