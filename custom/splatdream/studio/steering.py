@@ -121,9 +121,9 @@ class Steering:
 
     def close(self) -> str:
         """Ends what is under way; says in one sentence what was ended, and how it can be resumed."""
-        folder = self.current
-        if folder is None or process_of(folder) is None:
+        if not self.is_busy():
             return "nothing was running"
+        folder = self.current
         self.stop(folder)
         checkpoint = last_checkpoint(folder)
         where = f"resume={checkpoint}" if checkpoint else "it had saved no step yet"
@@ -133,8 +133,12 @@ class Steering:
         begin([*self._options, *arguments, *placed(folder)], folder)
         self.current = folder
 
+    def is_busy(self) -> bool:
+        """Whether a run that was begun here is under way."""
+        return self.current is not None and process_of(self.current) is not None
+
     def _require_rest(self) -> None:
-        if self.current is not None and process_of(self.current) is not None:
+        if self.is_busy():
             raise RuntimeError(f"{self.current.name} is under way; stop it first, one run has the machine at a time")
 
     def _new_folder(self, text: str) -> Path:

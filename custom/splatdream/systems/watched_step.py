@@ -44,6 +44,7 @@ def step_as_watched(
         cloud=geometry.shown_cloud(),
         c2w=batch["c2w"].detach().cpu(),
         fovy_rad=batch["fovy"].detach().cpu(),
+        aspect=float(batch["width"]) / float(batch["height"]),
         pictures={name: _small(images, rendered["comp_rgb"]) for name, images in pictures.items()},
     )
 

@@ -50,6 +50,8 @@ class Shown:
     c2w: Float[Tensor, "B 4 4"]
     """Of the step's views, as in `CameraBatch`."""
     fovy_rad: Float[Tensor, "B"]
+    aspect: float
+    """Width by height of the views."""
     pictures: Mapping[str, Float[Tensor, "B h w 3"]] = field(default_factory=dict)
     """By name, all of one size, in [0, 1]."""
 
@@ -86,8 +88,9 @@ class RunWindow:
         tensors |= {_PICTURE + name: images for name, images in shown.pictures.items()}
         if shown.cloud is not None:
             tensors |= {_CLOUD + name: tensor for name, tensor in shown.cloud.tensors().items()}
+        words = {"step": str(shown.step), "aspect": str(shown.aspect)}
         with atomic_path(self._folder / _SHOWN) as temporary:
-            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, {"step": str(shown.step)})
+            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, words)
         self._last_answer_s = time.monotonic()
 
     def close(self) -> None:
@@ -106,13 +109,26 @@ def read_shown(folder: Path) -> Shown | None:
     try:
         with safe_open(folder / WINDOW / _SHOWN, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-            step = int((file.metadata() or {})["step"])
+            words = file.metadata()
     except (OSError, SafetensorError):
         return None
     raw = _with(_CLOUD, tensors)
     return Shown(
-        step, GaussianCloud(**raw) if raw else None, tensors["c2w"], tensors["fovy_rad"], _with(_PICTURE, tensors)
+        step=int(words["step"]),
+        cloud=GaussianCloud(**raw) if raw else None,
+        c2w=tensors["c2w"],
+        fovy_rad=tensors["fovy_rad"],
+        aspect=float(words["aspect"]),
+        pictures=_with(_PICTURE, tensors),
     )
+
+
+def answered_ns(folder: Path) -> int:
+    """When the run in a folder answered last, nanoseconds; 0 where it has not."""
+    try:
+        return (folder / WINDOW / _SHOWN).stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _with(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
