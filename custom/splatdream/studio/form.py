@@ -41,13 +41,17 @@ class OrderForm:
         guarded: Callable[[Callable[[], None]], None],
     ) -> None:
         self._gui, self._config_of_prior, self._guarded = gui, config_of_prior, guarded
-        self._offer: Offer = offer(config)
-        self._prompt = gui.add_text("Prompt", prompt or self._offer.prompt, multiline=True)
-        self._config = gui.add_dropdown("Configuration", _with(config, config_names()), config)
-        self._prior = gui.add_dropdown("Prior", _with(self._offer.prior, prior_names()), self._offer.prior)
-        self._method = gui.add_dropdown("Method", [*method_names(), _NO_METHOD], self._offer.method or _NO_METHOD)
-        self._steps = gui.add_number("Steps", self._offer.steps, min=1, max=_MOST_STEPS, step=1)
-        self._seed = gui.add_number("Seed", self._offer.seed, min=0, max=_LARGEST_SEED, step=1)
+        first = self._offer = offer(config)
+        self._prompt = gui.add_text("Prompt", prompt or first.prompt, multiline=True)
+        self._config = gui.add_dropdown("Configuration", _with(config, config_names()), initial_value=config)
+        self._prior = gui.add_dropdown(
+            "Prior", _with(self._offer.prior, prior_names()), initial_value=self._offer.prior
+        )
+        self._method = gui.add_dropdown(
+            "Method", [*method_names(), _NO_METHOD], initial_value=self._offer.method or _NO_METHOD
+        )
+        self._steps = gui.add_number("Steps", first.steps, min=1, max=_MOST_STEPS, step=1)
+        self._seed = gui.add_number("Seed", first.seed, min=0, max=_LARGEST_SEED, step=1)
         self._settings_place = gui.add_folder("Settings", expand_by_default=False)
         with self._settings_place:
             self._further = gui.add_text("Further", "", multiline=True, hint="key=value, a line each")
@@ -100,7 +104,7 @@ class OrderForm:
             folder.remove()
         method = self._method.value
         parts: Mapping[str, Sequence[Setting]] = {
-            f"Options of {method}": [] if method == _NO_METHOD else method_settings(method),
+            f"Options of {method}": method_settings(method),
             "Guidance": self._offer.guidance,
             f"Prior ({self._offer.prior})": self._offer.of_prior,
         }

@@ -90,7 +90,9 @@ def offer(config: str) -> Offer:
 
 
 def method_settings(method: str) -> list[Setting]:
-    """Of a guidance method."""
+    """Of a guidance method; none of a name that is no method's."""
+    if method not in METHODS:
+        return []
     declared = METHODS[method]
     return [
         Setting(f"system.guidance.method_options.{name}", _text(value), f"of {method} ({declared.paper})")
@@ -114,17 +116,24 @@ def ordered(
         texts: of settings by key; those that still say what was offered change nothing.
         further: any changes besides, key=value, a line each.
     """
-    known = [*offer.guidance, *offer.of_prior, *(method_settings(method) if method in METHODS else [])]
-    before = {each.key: each.text for each in known}
     changes = [f"seed={seed}", f"trainer.max_steps={steps}"]
     if method and method != offer.method:
         changes.append(f"system.guidance.method={method}")
     if prior not in (offer.prior, CLOSED_FORM):
         changes.append(f"system.guidance.prior.model={json.dumps(prior)}")
-    changes += [f"{key}={text}" for key, text in texts.items() if key in before and text.strip() != before[key]]
+    changes += _changed(texts, [*offer.guidance, *offer.of_prior, *method_settings(method)])
     changes += [line.strip() for line in further.splitlines() if line.strip()]
     request = RunRequest(find_config(offer.config), changes, prompt)
     return with_saved_steps(request, max(1, steps // _SAVED))
+
+
+def _changed(texts: Mapping[str, str], offered: Sequence[Setting]) -> list[str]:
+    """Those of the texts that do not say any more what was offered."""
+    return [
+        f"{each.key}={texts[each.key].strip()}"
+        for each in offered
+        if each.key in texts and texts[each.key].strip() != each.text
+    ]
 
 
 def _settings(key: str, config: type, given: Mapping[str, Any]) -> list[Setting]:

@@ -27,6 +27,8 @@ from .steering import State, Steering
 from .yaw import yaw_drawing
 
 _TICK_S = 0.3
+_BEHIND = 1.8
+"""How much farther than the cameras of training the first view stands: they are to be seen."""
 _ASK_EVERY_S = 1.0
 _GALLERY_EVERY_S = 3.0
 _IN_GALLERY = 12
@@ -88,7 +90,7 @@ class StudioPage:
 
     def _build(self, config: str, prompt: str, config_of_prior: Callable[[str], str]) -> None:
         self._server.scene.set_up_direction("+z")
-        elevation, distance = math.radians(FRONT_VIEW.elevation_deg), FRONT_VIEW.distance
+        elevation, distance = math.radians(FRONT_VIEW.elevation_deg), _BEHIND * FRONT_VIEW.distance
         camera = self._server.initial_camera
         camera.position = (distance * math.cos(elevation), 0.0, distance * math.sin(elevation))
         camera.look_at, camera.fov = FRONT_VIEW.target, math.radians(FRONT_VIEW.fovy_deg)
@@ -227,19 +229,19 @@ class StudioPage:
         if steps:
             self._slider.min, self._slider.max = min(steps[0], steps[-1] - 1), steps[-1]
             self._slider.disabled = False
-        live = look.live() if is_live else None
-        if self._follows.value:
-            seen = live or look.saved()
-            if seen is not None and seen.live is None:
-                self._slider.value = seen.step
-        else:
-            seen = look.saved(self._slider.value)
+        seen = self._what_to_see(look, steps, is_live)
         is_new = seen is not None and (self._seen is None or seen.cloud is not self._seen.cloud)
         self._seen = seen
         if is_new and seen.live is not None:
             self._show_pictures(seen)
         if not is_live:
             self._show_yaw(look)
+
+    def _what_to_see(self, look: Look, steps: Sequence[int], is_live: bool) -> Seen | None:
+        if not self._follows.value:
+            return look.saved(self._slider.value)
+        self._slider.value = steps[-1] if steps else 0
+        return (look.live() if is_live else None) or look.saved()
 
     def _show_pictures(self, seen: Seen) -> None:
         sheet = pictures_sheet(seen.live)

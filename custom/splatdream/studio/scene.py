@@ -12,8 +12,8 @@ from ..gaussians.splat_arrays import splat_arrays
 from ..viewer.run_window import Shown
 
 _CLOUD, _CAMERAS = "/gaussians", "/cameras"
-_FRUSTUM = 0.15
-"""Depth of a drawn camera, world units."""
+_FRUSTUM, _LINE = 0.12, 0.006
+"""Depth of a drawn camera, and of its lines, world units."""
 _MOVED = 0.02
 """World units that a viewer moves before colors are made anew."""
 
@@ -51,6 +51,7 @@ class Viewer:
                 fov=float(shown.fovy_rad[number]),
                 aspect=shown.aspect,
                 scale=_FRUSTUM,
+                thickness=_LINE,
                 color=(214, 96, 40),
                 wxyz=matrix_to_quat(pose[:3, :3]).numpy(),
                 position=pose[:3, 3].numpy(),
