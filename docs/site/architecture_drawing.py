@@ -20,11 +20,11 @@ PACKAGE = Path(__file__).parents[2] / "custom" / "splatdream"
 GROUND = ("storage", "options")
 KINDS = {
     "entrances": ("#ede4f7", "#7d4fb3", ("commands", "api", "gpu_suite", "startup", "embedded_host")),
-    "runs and studies": ("#fdeee0", "#c46a1b", ("systems", "runner", "laboratory", "viewer")),
+    "runs and studies": ("#fdeee0", "#c46a1b", ("systems", "runner", "laboratory", "viewer", "studio")),
     "what pulls": ("#fbe3e6", "#bd3a4c", ("prompts", "priors", "guidance", "losses")),
     "what is trained": ("#e2f1e6", "#2f8a4c", ("assets", "gaussians", "fields", "densification", "initializations")),
     "seen and written": ("#e1edf8", "#2a6fb0", ("cameras", "rendering", "meshing", "texture", "export")),
-    "known worlds, measures": ("#f5f0d8", "#8f7a14", ("toybox", "toybox_training", "evaluation")),
+    "known worlds, measures": ("#f5f0d8", "#8f7a14", ("photographs", "toybox", "toybox_training", "evaluation")),
 }
 WIDTH, ROW, BOX, HEIGHT, WAY = 1000, 94, 148, 64, 16
 """Pixels: the drawing, from row to row, a box, its height, and the room that a passing arrow takes."""
