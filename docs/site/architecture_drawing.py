@@ -20,7 +20,7 @@ PACKAGE = Path(__file__).parents[2] / "custom" / "splatdream"
 GROUND = ("storage", "options")
 KINDS = {
     "entrances": ("#ede4f7", "#7d4fb3", ("commands", "api", "gpu_suite", "startup", "embedded_host")),
-    "runs and studies": ("#fdeee0", "#c46a1b", ("systems", "runner", "laboratory", "scenes", "viewer")),
+    "runs and studies": ("#fdeee0", "#c46a1b", ("systems", "runner", "laboratory", "scenes", "viewer", "studio")),
     "what pulls": ("#fbe3e6", "#bd3a4c", ("prompts", "priors", "guidance", "losses")),
     "what is trained": ("#e2f1e6", "#2f8a4c", ("assets", "gaussians", "fields", "densification", "initializations")),
     "seen and written": ("#e1edf8", "#2a6fb0", ("cameras", "photographs", "rendering", "meshing", "texture", "export")),

@@ -1,15 +1,12 @@
 """Pages of the site that are generated from the code: configuration, commands, lists, functions."""
 
-import ast
 import contextlib
 import inspect
 import io
 import os
 import pkgutil
-import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
-from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
 import splatdream
@@ -18,6 +15,7 @@ from splatdream.commands.list import KINDS
 from splatdream.commands.main import parse
 from splatdream.densification.strategies import STRATEGIES
 from splatdream.guidance.methods.registry import METHODS
+from splatdream.options.field_lines import field_lines
 from splatdream.options.option_range import OptionRange
 from splatdream.startup.registration import registered_classes
 
@@ -66,27 +64,12 @@ def configuration_page() -> str:
 
 def _field_table(config: type) -> list[str]:
     hints = get_type_hints(config, include_extras=True)
-    lines = _field_lines(config)
+    lines = field_lines(config)
     rows = [
         (f"`{field.name}`", f"`{_default(field)}`", _allowed(hints[field.name]), lines.get(field.name, ""))
         for field in fields(config)
     ]
     return _table(("key", "default", "values", "meaning"), rows)
-
-
-@cache
-def _field_lines(config: type) -> Mapping[str, str]:
-    """The docstring line below each field, those of the parents included."""
-    lines: dict[str, str] = {}
-    for cls in reversed(config.__mro__):
-        if cls.__module__ == "builtins":
-            continue
-        (node,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
-        for field, following in zip(node.body, node.body[1:], strict=False):
-            is_text = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
-            if isinstance(field, ast.AnnAssign) and is_text:
-                lines[field.target.id] = " ".join(following.value.value.split())
-    return lines
 
 
 def _default(field: Field) -> str:

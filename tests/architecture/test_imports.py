@@ -48,7 +48,7 @@ MAY_IMPORT = {
         "meshing",
         "texture",
     },
-    "viewer": {"assets", "export"},
+    "viewer": {"assets", "export", "gaussians"},
 }
 # Who needs files whole or a look at the memory may ask for it; whoever has options says what they may be.
 for _allowed in MAY_IMPORT.values():
@@ -64,11 +64,13 @@ MAY_IMPORT["systems"] = ROOMS - {
     "runner",
     "gpu_suite",
     "api",
+    "studio",
 }
-MAY_IMPORT["laboratory"] = ROOMS - {"laboratory", "embedded_host", "commands", "gpu_suite", "api"}
-MAY_IMPORT["gpu_suite"] = ROOMS - {"embedded_host", "startup", "api"}
+MAY_IMPORT["laboratory"] = ROOMS - {"laboratory", "embedded_host", "commands", "gpu_suite", "api", "studio"}
+MAY_IMPORT["studio"] = ROOMS - {"studio", "laboratory", "embedded_host", "commands", "gpu_suite", "api"}
+MAY_IMPORT["gpu_suite"] = ROOMS - {"embedded_host", "startup", "api", "studio"}
 MAY_IMPORT["commands"] = ROOMS - {"embedded_host", "api"}
-MAY_IMPORT["api"] = ROOMS - {"embedded_host"}
+MAY_IMPORT["api"] = ROOMS - {"embedded_host", "studio"}
 MAY_IMPORT["startup"] = {"embedded_host", "storage"}
 MAY_IMPORT["scenes"] = {"cameras", "gaussians", "meshing", "initializations", "toybox", "laboratory"}
 MAY_IMPORT["scenes"] |= {"runner", "startup", "storage"}
@@ -82,7 +84,7 @@ OWNERS = {
     "transformers": ("priors/", "toybox_training/", "prompts/debiasing.py"),
     "peft": ("guidance/", "priors/", "toybox_training/zero123_networks.py"),
     "nerfacc": ("fields/",),
-    "viser": ("viewer/live_view.py",),
+    "viser": ("viewer/live_view.py", "studio/page.py"),
     "embreex": ("texture/embree_rays.py",),
     "warp": ("texture/warp_rays.py",),
     "xatlas": ("texture/unwrap.py",),

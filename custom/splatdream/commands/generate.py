@@ -155,6 +155,11 @@ def _configs(prior: str, image: str | None) -> tuple[str, str]:
     return next(names for start, names in _CONFIGS.items() if prior.startswith(start))
 
 
+def config_of_prior(prior: str) -> str:
+    """The shipped configuration of the first stage that goes with a prior that is told texts."""
+    return _configs(prior, None)[0]
+
+
 def _picture(prior: str, image: str | None, of_first: Sequence[str]) -> tuple[list[str], list[str]]:
     """Settings of both stages: the second looks at the same picture from the same camera."""
     if image is None:

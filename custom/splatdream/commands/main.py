@@ -16,6 +16,7 @@ examples:
   splatdream export --config TRIAL/configs/parsed.yaml resume=TRIAL/ckpts/last.ckpt
   splatdream view outputs/quickstart/an_orange_cat@.../save/it600-export/cloud.ply
   splatdream view mesh.glb --output outputs/mesh.html
+  splatdream studio --prompt "a blue robot"
   splatdream generate "a blue robot wearing a red hat" --dry-run
   splatdream list methods
   splatdream evaluate cloud.ply --prompt "an orange cat" --output outputs/verdict
@@ -40,6 +41,7 @@ _VERBS = {
     "list": "what there is: methods, priors, configurations, words, ..., each with what it costs",
     "doctor": "what is installed, what will be used, what is missing",
     "view": "turn Gaussians or a mesh round in the browser",
+    "studio": "start, watch and steer runs on a page in the browser",
     "generate": "a sentence to Gaussians to a textured mesh, in one command",
     "fit": "Gaussians from photographs or generated views with known cameras",
     "generate-views": "views of a sentence drawn from a multi-view prior, for `fit`",

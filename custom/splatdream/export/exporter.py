@@ -13,7 +13,7 @@ from ..gaussians.ply import write_compressed_ply, write_ply
 from ..gaussians.splat_file import write_splat
 from ..host import Exporter, ExporterOutput, register
 from ..options.option_range import OptionRange, check_fields
-from .model_page import ViewerCamera
+from .model_page import FRONT_VIEW, ViewerCamera
 from .viewer_page import gaussian_model
 from .writing import check_formats, write_page, written_by
 
@@ -32,6 +32,19 @@ _FILES: dict[str, tuple[str, Callable[..., object]]] = {
     "html": ("viewer.html", _write_page),
 }
 """File name and writer by format."""
+
+
+def write_format(name: str, folder: Path, cloud: GaussianCloud, title: str) -> Path:
+    """Writes a cloud in one of `GaussianExporter.formats`, under the name that exporting gives it.
+
+    Raises:
+        ImportError: the format needs a library that is not there.
+        OSError: the folder cannot be written.
+    """
+    file_name, write = _FILES[name]
+    page = {"title": title, "camera": FRONT_VIEW} if name == "html" else {}
+    write(folder / file_name, cloud=cloud, **page)
+    return folder / file_name
 
 
 @register("splatdream-exporter")

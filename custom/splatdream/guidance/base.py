@@ -36,6 +36,19 @@ class AnyGuidance(Updateable):
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         """The opposite of `state_dict`."""
 
+    def step_pictures(
+        self,
+        rgb: Float[Tensor, "B H W 3"],
+        prompt_utils: object,
+        background_color: Float[Tensor, "B 3"] | None = None,
+        **batch: object,
+    ) -> Mapping[str, Float[Tensor, "B h w 3"]]:
+        """What its prior makes of rendered views, by name, for whoever watches; none unless it says so.
+
+        The run does not notice: nothing is counted, and every draw has a generator of its own.
+        """
+        return {}
+
     def trainable_parameters(self, device: torch.device | str | None = None) -> list[dict[str, object]]:
         """Groups for the run's one optimizer.
 

@@ -17,6 +17,7 @@ from .gradient import FiniteGradients, GradientScale, clip_gradient, distillatio
 from .methods.registry import guidance_method
 from .reward import STRATEGIES, RewardedDraws
 from .step import ANYWHERE, GuidedStep, StepSettings
+from .step_pictures import step_pictures
 from .surface_noise import Surface
 
 
@@ -184,6 +185,19 @@ class Guidance(PriorGuidance):
             "max_step": last,
             "denoiser_evaluations": step.counter.count,
         }
+
+    def step_pictures(
+        self,
+        rgb: Float[Tensor, "B H W 3"],
+        prompt_utils: object,
+        background_color: Float[Tensor, "B 3"] | None = None,
+        **batch: object,
+    ) -> Mapping[str, Float[Tensor, "B h w 3"]]:
+        """`noisy` and `denoised`; see `AnyGuidance`, and step_pictures.py."""
+        latents = self._prior.encode_images(rgb)
+        return step_pictures(
+            self._guided_step(latents, prompt_utils, background_color, batch, self._step, self._settings)
+        )
 
     def _gradient(self, step: GuidedStep, supplied: Mapping[str, object]) -> Float[Tensor, "B ..."]:
         """w(t) times the method's gradient, for the noise of the step or for draws that a reward chooses."""

@@ -15,12 +15,14 @@ from ..host import HOST, BaseLift3DSystem, Exporter, config_to_primitive, find, 
 from ..losses.regularizers import regularization
 from ..options.option_range import OptionRange, RangeOfEach, check_fields
 from ..viewer.live_view import LiveView
+from ..viewer.run_window import RunWindow
 from .guidance_driver import GuidanceDriver
 from .run_history import validation_pictures
 from .run_manifest import make_manifest
 from .run_record import Batch, RunRecord, sheet_cameras
 from .stage_timer import StageTimer, peak_memory_bytes
 from .true_views import with_truth
+from .watched_step import keep_gradient, step_as_watched
 
 
 class AssetSystem(BaseLift3DSystem):
@@ -89,6 +91,7 @@ class AssetSystem(BaseLift3DSystem):
         if self.cfg.export_after_training:
             # Now, not after training: a format that does not exist must not cost a run.
             self._make_exporter()
+        self._window = RunWindow(Path(self.get_save_path("manifest.json")).parents[1])
         if self.cfg.live_view_port:
             self._live_view = LiveView(self.cfg.live_view_port, title=self._title())
             info(f"live view: {self._live_view.url}")
@@ -112,6 +115,9 @@ class AssetSystem(BaseLift3DSystem):
         batch = self.training_views(batch, step)
         with self._timer.stage("render"):
             rendered = self.renderer(**batch)
+        asked = self._window.asked()
+        if asked is not None:
+            keep_gradient(rendered)
         with self._timer.stage("guidance"):
             guided = self.driver.ask(rendered, batch)
         distillation = self.driver.loss(guided)
@@ -138,6 +144,9 @@ class AssetSystem(BaseLift3DSystem):
                 # After the optimizer step: refining replaces the parameters, and with them that step's gradient.
                 self.log_dict(self._refinement.refine(step + 1, optimizer.optimizer))
         self._report({**guided, **{f"loss_{name}": loss for name, loss in further.items()}}, distillation + regularizer)
+        if asked is not None:
+            with self._timer.stage("watched"):
+                self._window.show(step_as_watched(step + 1, asked, self.geometry, self.driver, rendered, batch))
         if self._live_view is not None:
             self._live_view.update(self.geometry.draw, "\n\n".join([f"step {step + 1}", *self._sizes_in_words()]))
 
@@ -158,6 +167,7 @@ class AssetSystem(BaseLift3DSystem):
             self._refinement.load_state_dict(state["refinement"])
 
     def on_train_end(self) -> None:
+        self._window.close()
         if self._live_view is not None:
             self._live_view.close()
         if self.cfg.export_after_training:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..export.plots import Curve
 from ..export.summary_page import RunSummary
+from ..viewer.run_window import WINDOW
 
 _CURVES = {"train/loss": "Loss", "train/grad_norm": "Gradient"}
 """What to call columns of the log."""
@@ -74,10 +75,15 @@ def command(folder: Path) -> str:
 
 def files(folder: Path, page: Path) -> dict[str, int]:
     """Bytes of every file of the run but the page, by its path from the page's folder."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != page)
+    paths = [path for path in _files_of_run(folder) if path != page]
     inside = {path.relative_to(page.parent).as_posix(): path for path in paths if path.is_relative_to(page.parent)}
     beside = {f"../{path.relative_to(folder).as_posix()}": path for path in paths if path not in inside.values()}
     return {name: path.stat().st_size for name, path in (inside | beside).items()}
+
+
+def _files_of_run(folder: Path) -> list[Path]:
+    """Without what is shown to those who watch: it goes when they do."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.parent != folder / WINDOW)
 
 
 def _add_rows(found: dict[str, dict[float, float]], rows: Iterable[dict[str, str]]) -> None:
