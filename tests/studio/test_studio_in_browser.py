@@ -86,3 +86,14 @@ def test_an_object_grows_on_the_page_and_closing_it_stops_nothing(browser, page)
     _until(browser, lambda: _color(browser) > 1.3 * early)
     _click(browser, "Runs")
     _until(browser, lambda: "finished, sds" in browser.evaluate("document.body.innerText"))
+
+
+def test_a_page_of_another_site_is_not_let_in(page):
+    from websockets.exceptions import InvalidStatus
+    from websockets.sync.client import connect
+
+    address = page.url.replace("http", "ws")
+    with pytest.raises(InvalidStatus, match="403"):
+        connect(address, origin="https://example.com", proxy=None)
+    for origin in (page.url, None):
+        connect(address, origin=origin, proxy=None).close()

@@ -2,10 +2,12 @@
 
 import contextlib
 import math
+import re
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +41,28 @@ _YAW_STYLE = (
 )
 
 
+@contextlib.contextmanager
+def _own_pages_only() -> Iterator[None]:
+    """A server that is begun within the block lets in no page of another site that is open in the same browser.
+
+    viser does not ask where a page is from, and what a page sends can begin runs. Programs that are no browsers name no
+    origin and are let in.
+    """
+    from websockets.asyncio import server
+
+    usual = server.serve
+    server.serve = partial(usual, origins=[None, re.compile(rf"http://({re.escape(LOOPBACK)}|localhost):\d+")])
+    try:
+        yield
+    finally:
+        server.serve = usual
+
+
 class StudioPage:
     """Serves until it is closed; only this machine is let in.
 
     Args:
-        port: TCP port; `free_port` finds one.
+        port: TCP port, or the next one that is free.
         config, prompt, config_of_prior: as of `OrderForm`.
 
     Raises:
@@ -68,7 +87,8 @@ class StudioPage:
         self._in_gallery: Sequence[tuple[SavedRun, State]] = ()
         self._cards: list[Any] = []
         self._yaw_of: Path | None = None
-        self._server = viser.ViserServer(host=LOOPBACK, port=port, label="splatdream studio", verbose=False)
+        with _own_pages_only():
+            self._server = viser.ViserServer(host=LOOPBACK, port=port, label="splatdream studio", verbose=False)
         try:
             self._build(config, prompt, config_of_prior)
         except Exception:
