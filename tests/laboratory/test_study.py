@@ -9,6 +9,7 @@ from splatdream.laboratory import work as working
 from splatdream.laboratory.cells import read_study, resolved_study
 from splatdream.laboratory.claims import claim, claimant
 from splatdream.laboratory.cost import cost_text
+from splatdream.laboratory.findings import differences, rows_of
 from splatdream.laboratory.measures import MEASURES, Measure
 from splatdream.laboratory.plan import read_plan
 from splatdream.laboratory.progress import Progress, status_text
@@ -159,13 +160,33 @@ def test_a_report_warns_where_runs_were_made_with_different_versions(tmp_path, r
     assert "**Runs differ in torch (" in text and "9.9" in text and "10.0" in text
 
 
-def test_budgets_that_share_a_run_make_it_once_and_report_it_twice(tmp_path, runs):
+def test_budgets_that_share_a_run_make_it_once_and_are_one_line(tmp_path, runs):
     study = study_of(tmp_path, budgets={"evaluations": [40], "steps": [20]}, prompts=["an orange cat"])
     work(study, tmp_path / "out", runs)
     assert len(runs.ran) == 2
     text = write_report(study, tmp_path / "out")
-    assert "| words | 40 evaluations | 1 |" in text and "| words | 20 steps | 1 |" in text
+    assert "| words | 40 evaluations = 20 steps | 1 |" in text and "| words | 20 steps |" not in text
     assert "2 done, 0 running, 0 failed, 0 waiting" in text
+
+
+def test_one_comparison_is_not_corrected_for_twice(tmp_path, runs, monkeypatch):
+    # At 40 evaluations as at 20 steps both variants have the same two runs.
+    monkeypatch.setitem(MEASURES, "score", Measure(lambda *_: {"score": 1.0}, ("score",), "A score.", ("score",)))
+    budgets = {"evaluations": [40], "steps": [20, 10]}
+    study = study_of(tmp_path, budgets=budgets, measures=["score"])
+    work(study, tmp_path / "out", runs)
+    found = differences(study, rows_of(study, standing(tmp_path / "out", study)))
+    assert [item.budget for item in found] == ["40 evaluations = 20 steps", "10 steps"]
+
+
+def test_where_less_is_better_the_smallest_leads(tmp_path, runs, monkeypatch):
+    def faults(asset, prompt, result):
+        return {"faults": float("blind" not in result.folder.name)}
+
+    monkeypatch.setitem(MEASURES, "faults", Measure(faults, ("faults",), "Faults.", ("faults",), ("faults",)))
+    study = study_of(tmp_path, measures=["faults"])
+    work(study, tmp_path / "out", runs)
+    assert "In faults **blind** leads by -1" in write_report(study, tmp_path / "out")
 
 
 def test_several_budgets_are_curves_with_gains_and_no_warning(tmp_path, runs, monkeypatch):

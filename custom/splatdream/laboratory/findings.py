@@ -26,6 +26,7 @@ class Difference:
 
     variant: str
     budget: str
+    """Several where the runs of both are the same ones."""
     column: str
     num_prompts: int
     mean: float
@@ -49,6 +50,11 @@ def compared(study: Study) -> list[str]:
     return [column for name in study.measures for column in MEASURES[name].compared]
 
 
+def less_is_better(study: Study) -> set[str]:
+    """Of the compared columns."""
+    return {column for name in study.measures for column in MEASURES[name].less_is_better}
+
+
 def rows_of(study: Study, now: Standing) -> list[Row]:
     """A row for each finished cell: what it is, and all its numbers."""
     return [
@@ -60,12 +66,13 @@ def rows_of(study: Study, now: Standing) -> list[Row]:
     ]
 
 
-def groups(study: Study) -> list[tuple[str, str]]:
-    """Variants at budgets, in the order of the plan."""
-    variants = list(study.settings)
-    return sorted(
-        dict.fromkeys((cell.variant, cell.budget) for cell in study.cells), key=lambda group: variants.index(group[0])
-    )
+def budgets_apart(study: Study, *variants: str) -> dict[str, str]:
+    """The budgets at which these variants have runs of their own, each with the names of all that share them."""
+    same: dict[frozenset[str], list[str]] = {}
+    for budget in budgets(study):
+        keys = frozenset(cell.key for cell in study.cells if cell.variant in variants and cell.budget == budget)
+        same.setdefault(keys, []).append(budget)
+    return {names[0]: " = ".join(names) for names in same.values()}
 
 
 def summary(rows: Sequence[Row], column: str) -> str:
@@ -88,13 +95,16 @@ def interval_text(rows: Sequence[Row], column: str) -> str:
 def differences(study: Study, rows: Sequence[Row]) -> list[Difference]:
     """All of them, corrected together."""
     first, *others = study.settings
+    apart = {variant: budgets_apart(study, variant, first) for variant in others}
     found = []
     for column, budget, variant in product(compared(study), budgets(study), others):
+        if budget not in apart[variant]:
+            continue
         pairs = paired_by_prompt(rows_at(rows, variant, budget), rows_at(rows, first, budget), column)
         if pairs:
-            interval = interval_of(pairs) if len(pairs) > 1 else None
-            p_value = sign_flip_p_value(pairs)
-            found.append(Difference(variant, budget, column, len(pairs), fmean(pairs), interval, p_value))
+            interval, p_value = interval_of(pairs) if len(pairs) > 1 else None, sign_flip_p_value(pairs)
+            name = apart[variant][budget]
+            found.append(Difference(variant, name, column, len(pairs), fmean(pairs), interval, p_value))
     adjusted = holm([difference.p_value for difference in found])
     return [Difference(**vars(item) | {"adjusted": value}) for item, value in zip(found, adjusted, strict=True)]
 

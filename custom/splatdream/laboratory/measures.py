@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..assets.finished import FinishedAsset, open_asset
 from ..cameras.batch import CameraBatch
-from ..evaluation.ground_truth import evaluate_against_toybox
+from ..evaluation.ground_truth import GroundTruthReport, evaluate_against_toybox
 from ..evaluation.mesh_quality import evaluate_mesh
 from ..evaluation.yaw_map import YawClass, front_share
 from ..runner.results import RunResult, by_step
@@ -27,7 +27,8 @@ class Measure:
     """Of the tables in the report; everything is in the CSV."""
     legend: str
     compared: tuple[str, ...] = ()
-    """Columns with intervals and paired differences; more is better in each."""
+    """Columns with intervals and paired differences; more is better in each that is not among `less_is_better`."""
+    less_is_better: tuple[str, ...] = ()
 
 
 def final_asset(result: RunResult) -> FinishedAsset:
@@ -55,12 +56,16 @@ def size(asset: FinishedAsset, prompt: str, result: RunResult) -> Mapping[str, N
     return {"bytes": _asset_file(result).stat().st_size}
 
 
-def toybox_truth(asset: FinishedAsset, prompt: str, result: RunResult) -> Mapping[str, Number]:
+def _against_truth(asset: FinishedAsset, prompt: str) -> GroundTruthReport:
     def render_on_white(cameras: CameraBatch) -> tuple[Tensor, Tensor]:
         rgb, alpha = asset.render(cameras, torch.ones(len(cameras), 3))
         return rgb.clamp(0, 1), alpha
 
-    report = evaluate_against_toybox(render_on_white, prompt)
+    return evaluate_against_toybox(render_on_white, prompt)
+
+
+def toybox_truth(asset: FinishedAsset, prompt: str, result: RunResult) -> Mapping[str, Number]:
+    report = _against_truth(asset, prompt)
     faced = {} if report.yaw_map.label is YawClass.FRONTLESS else {"sound": float(report.label == YawClass.OK.value)}
     agreements = {"": report.raw, "_turned": report.turned}
     return {
@@ -74,6 +79,14 @@ def toybox_truth(asset: FinishedAsset, prompt: str, result: RunResult) -> Mappin
         **faced,
         "class": report.label,
     }
+
+
+def faces(asset: FinishedAsset, prompt: str, result: RunResult) -> Mapping[str, Number]:
+    """How many faces there are, whether or not it is the object: two questions apart."""
+    report = _against_truth(asset, prompt)
+    label = report.yaw_map.label
+    rate = {} if label is YawClass.FRONTLESS else {"janus": float(report.yaw_map.arcs.is_repeated)}
+    return {"recognizable": float(report.recognition.is_recognizable), **rate, "faces": label.value}
 
 
 def mesh_quality(asset: FinishedAsset, prompt: str, result: RunResult) -> Mapping[str, Number]:
@@ -122,6 +135,15 @@ MEASURES: Mapping[str, Measure] = {
         "object's. *Sound* is the share of results of the class ok, of prompts that have a front: recognizable, with "
         "one face.",
         ("psnr_turned", "iou_turned", "sound"),
+    ),
+    "faces": Measure(
+        faces,
+        ("recognizable", "janus", "faces"),
+        "Two questions apart: *recognizable* is the share of results that are the object more than any other one; "
+        "*janus* is the share, of prompts that have a front, that show two fronts or one of more than half round, "
+        "recognizable or not; *faces* is what the yaw map shows.",
+        ("janus",),
+        ("janus",),
     ),
     "mesh": Measure(
         mesh_quality,

@@ -16,11 +16,13 @@ from .findings import (
     Difference,
     Row,
     budgets,
+    budgets_apart,
     columns,
     compared,
     differences,
-    groups,
     interval_text,
+    less_is_better,
+    rows_at,
     rows_of,
     shown,
     summary,
@@ -83,8 +85,9 @@ def _in_short(study: Study, found: Sequence[Difference], now: Standing) -> str:
     lines = [f"{len(study.cells)} results: {now.line()}."]
     first = next(iter(study.settings))
     for column in dict.fromkeys(item.column for item in found):
-        best = max((item for item in found if item.column == column), key=lambda item: item.mean)
-        if best.mean <= 0:
+        sign = -1 if column in less_is_better(study) else 1
+        best = max((item for item in found if item.column == column), key=lambda item: sign * item.mean)
+        if sign * best.mean <= 0:
             lines.append(f"In {column} no variant is better than **{first}**.")
             continue
         sure = "this is sure" if best.is_sure else "this is **not sure**"
@@ -95,16 +98,18 @@ def _in_short(study: Study, found: Sequence[Difference], now: Standing) -> str:
 
 def _means(study: Study, rows: Sequence[Row]) -> Section:
     present = list(dict.fromkeys(name for name in columns(study) for row in rows if name in row))
-    lines = [_means_line(study, rows, group, present) for group in groups(study)]
+    lines = [
+        [variant, names or AS_CONFIGURED, *_means_line(study, rows_at(rows, variant, budget), present)]
+        for variant in study.settings
+        for budget, names in budgets_apart(study, variant).items()
+    ]
     legend = " ".join(MEASURES[name].legend for name in study.measures)
     text = f"Means over prompts, seeds inside; in brackets 95 % bootstrap intervals over prompts. {legend}"
     return Section("Means", text, ("variant", "budget", "runs", *present), lines)
 
 
-def _means_line(study: Study, rows: Sequence[Row], group: tuple[str, str], present: Sequence[str]) -> list[str]:
-    own = [row for row in rows if (row["variant"], row["budget"]) == group]
-    texts = [(interval_text if name in compared(study) else summary)(own, name) for name in present]
-    return [group[0], group[1] or AS_CONFIGURED, str(len(own)), *texts]
+def _means_line(study: Study, own: Sequence[Row], present: Sequence[str]) -> list[str]:
+    return [str(len(own)), *((interval_text if name in compared(study) else summary)(own, name) for name in present)]
 
 
 def _curves(study: Study, rows: Sequence[Row]) -> Section:
@@ -134,7 +139,8 @@ def _differences(study: Study, found: Sequence[Difference]) -> Section:
     first = next(iter(study.settings))
     text = (
         f"From **{first}** at the same budget, paired by prompt with seeds averaged, with 95 % bootstrap intervals "
-        "over prompts. *p* is that of random signs, *p (Holm)* is corrected for all lines of this table."
+        "over prompts. *p* is that of random signs, *p (Holm)* is corrected for all lines of this table; where a "
+        "variant and the first one have the same runs at two budgets, there is one line."
     )
     header = ("variant", "budget", "measure", "prompts", "difference", "p", "p (Holm)")
     lines = [

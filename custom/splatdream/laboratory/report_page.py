@@ -7,7 +7,6 @@ from pathlib import Path
 
 from ..export.web_page import escaped, filled_page, web_text
 from .cells import Cell, Study
-from .findings import groups
 from .records import Standing, picture_path
 from .section import Section
 
@@ -34,7 +33,7 @@ def _choice(cell: Cell) -> str:
 
 def _pictures(study: Study, folder: Path, now: Standing, choices: Sequence[str]) -> str:
     """A row a prompt, a column a variant; in each place the pictures of all choices, one of which is shown."""
-    variants = list(dict.fromkeys(variant for variant, _ in groups(study)))
+    variants = list(study.settings)
     places: dict[tuple[str, str], list[str]] = {}
     for cell in study.cells:
         shown = _picture(cell, folder, now)
