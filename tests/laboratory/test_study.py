@@ -76,6 +76,24 @@ def test_a_measure_is_a_function_and_a_line_and_is_taken_of_runs_that_are_there(
     assert "Letters of the prompt." in text and "| words | as configured | 2 | 11 | 2 a |" in text
 
 
+def test_a_measure_that_is_added_to_a_plan_is_all_that_is_measured(tmp_path, runs, monkeypatch):
+    taken = []
+
+    def letters(asset, prompt, result):
+        taken.append(prompt)
+        return {"letters": float(len(prompt))}
+
+    monkeypatch.setitem(MEASURES, "letters", Measure(letters, ("letters",), "Letters."))
+    monkeypatch.setitem(MEASURES, "words", Measure(lambda *_: {"words": 3.0}, ("words",), "Words."))
+    out = tmp_path / "out"
+    work(study_of(tmp_path, measures=["letters"]), out, runs)
+    both = study_of(tmp_path, measures=["letters", "words"])
+    work(both, out, runs)
+    assert len(taken) == len(runs.ran) == 4
+    numbers = [record.numbers for record in standing(out, both).finished.values()]
+    assert [sorted(found) for found in numbers] == [["letters", "words"]] * 4
+
+
 def test_a_measure_that_breaks_is_a_failure_of_its_cell(tmp_path, runs, monkeypatch):
     def broken(asset, prompt, result):
         return {"half": 1 / (prompt != "a red car")}

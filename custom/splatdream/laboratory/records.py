@@ -40,14 +40,24 @@ def claim_path(folder: Path, key: str) -> Path:
 
 def settled(folder: Path, cell: Cell, measures: Sequence[str]) -> Record | None:
     """The record of a cell if there is nothing to do for it: it failed, or its run is there and measured."""
-    try:
-        record = Record(**json.loads(_path(folder, cell.key).read_text()))
-    except (FileNotFoundError, ValueError, TypeError):  # none, or that of another version
-        return None
-    if record.error is not None:
+    record = _written(folder, cell)
+    if record is None or record.error is not None:
         return record
     is_whole = set(measures) <= set(record.numbers) and picture_path(folder, cell.key).is_file()
     return record if is_whole and read_result(folder / record.run) is not None else None
+
+
+def numbers_known(folder: Path, cell: Cell, run: str) -> Mapping[str, Mapping[str, object]]:
+    """What was measured of this run already, by measure; a plan may have come to ask for more."""
+    record = _written(folder, cell)
+    return record.numbers if record is not None and record.run == run else {}
+
+
+def _written(folder: Path, cell: Cell) -> Record | None:
+    try:
+        return Record(**json.loads(_path(folder, cell.key).read_text()))
+    except (FileNotFoundError, ValueError, TypeError):  # none, or that of another version
+        return None
 
 
 def forget_failures(folder: Path, study: Study) -> None:

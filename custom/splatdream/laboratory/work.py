@@ -16,7 +16,7 @@ from .cells import Cell, Study, started_from
 from .claims import claim
 from .measures import MEASURES, final_asset
 from .pictures import strip
-from .records import Record, claim_path, picture_path, settled
+from .records import Record, claim_path, numbers_known, picture_path, settled
 
 _PAUSE_S = 0.5
 Notice = Callable[[Cell, Record | None], None]
@@ -78,11 +78,13 @@ def settle(cell: Cell, study: Study, folder: Path, execute: Executor, notice: No
 
 def _made(cell: Cell, study: Study, folder: Path, execute: Executor) -> Record:
     results = finished_stages(cell, folder, execute)
-    asset = final_asset(results[-1])
-    numbers = {name: dict(MEASURES[name].numbers(asset, cell.prompt, results[-1])) for name in study.measures}
+    asset, run = final_asset(results[-1]), results[-1].folder.relative_to(folder).as_posix()
+    known = numbers_known(folder, cell, run)
+    asked = [name for name in study.measures if name not in known]
+    numbers = {**known, **{name: dict(MEASURES[name].numbers(asset, cell.prompt, results[-1])) for name in asked}}
     write_png(picture_path(folder, cell.key), strip(asset, results[-1]))
     seconds = sum(result.seconds for result in results)
-    return Record(cell.key, None, results[-1].folder.relative_to(folder).as_posix(), round(seconds, 2), numbers)
+    return Record(cell.key, None, run, round(seconds, 2), numbers)
 
 
 def finished_stages(cell: Cell, folder: Path, execute: Executor) -> list[RunResult]:
