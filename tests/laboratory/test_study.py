@@ -11,6 +11,7 @@ from splatdream.laboratory.claims import claim, claimant
 from splatdream.laboratory.cost import cost_text
 from splatdream.laboratory.findings import differences, rows_of
 from splatdream.laboratory.measures import MEASURES, Measure
+from splatdream.laboratory.overview import overview
 from splatdream.laboratory.plan import read_plan
 from splatdream.laboratory.progress import Progress, status_text
 from splatdream.laboratory.records import claim_path, forget_failures, standing
@@ -205,6 +206,20 @@ def test_where_less_is_better_the_smallest_leads(tmp_path, runs, monkeypatch):
     study = study_of(tmp_path, measures=["faults"])
     work(study, tmp_path / "out", runs)
     assert "In faults **blind** leads by -1" in write_report(study, tmp_path / "out")
+
+
+def test_an_overview_has_a_row_a_prompt_and_is_gray_where_nothing_was_made(tmp_path, runs):
+    study, out = study_of(tmp_path, budgets={"steps": [20, 10]}), tmp_path / "out"
+    with pytest.raises(ValueError, match="nothing is there yet of 20 steps"):
+        overview(study, out, standing(out, study), "20 steps")
+    work(study, out, runs, may_go_on=lambda: len(runs.ran) < 1)
+    (cell,) = [cell for cell in study.cells if cell.key in standing(out, study).finished]
+    drawn = overview(study, out, standing(out, study), cell.budget)
+    # Each of the two variants and two prompts has a front and a back of 80 pixels; three of the four are to come.
+    assert drawn.shape[0] > 2 * 80 and drawn.shape[1] > 2 * 2 * 80
+    assert (drawn == drawn[..., :1]).all(-1).sum() >= 3 * 2 * 80**2
+    with pytest.raises(ValueError, match="no budget '7 steps'; choose one of '20 steps', '10 steps'"):
+        overview(study, out, standing(out, study), "7 steps")
 
 
 def test_several_budgets_are_curves_with_gains_and_no_warning(tmp_path, runs, monkeypatch):
