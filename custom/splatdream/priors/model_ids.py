@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .shared_files import whole_folder
+
 _OPENRAIL_1 = "CreativeML OpenRAIL-M"
 _OPENRAIL_2 = "CreativeML OpenRAIL++-M"
 _MVDREAM = "OpenRAIL (code MIT)"
@@ -80,7 +82,7 @@ ALIASES: dict[str, tuple[HubModel, ...]] = {
 }
 """Short name -> copies of the same weights, the preferred one first."""
 
-PACKAGED = ("toybox-sd", "toybox-mvdream")
+PACKAGED = ("toybox-sd", "toybox-mvdream", "toybox-flow")
 """Short names of the small priors that come with this package; docs/toybox-priors.md."""
 
 REMOVED_IDS = {
@@ -93,7 +95,7 @@ REMOVED_IDS = {
 
 def packaged_folder(name: str) -> Path | None:
     """Where a small prior of this package lies; None for any other name."""
-    return Path(__file__).parents[1] / "toybox_priors" / name if name in PACKAGED else None
+    return whole_folder(Path(__file__).parents[1] / "toybox_priors" / name) if name in PACKAGED else None
 
 
 def candidates(name: str) -> tuple[HubModel, ...]:
