@@ -13,6 +13,7 @@ _hook = install_import_hook(annotated_modules(), "typechecker.checked")
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
+from headless_chromium import browser  # noqa: E402, F401 - a fixture
 
 
 @pytest.fixture

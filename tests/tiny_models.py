@@ -15,6 +15,7 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
+from safetensors.torch import save_file
 from transformers import (
     CLIPConfig,
     CLIPModel,
@@ -22,6 +23,8 @@ from transformers import (
     CLIPTextModel,
     CLIPTextModelWithProjection,
     CLIPTokenizer,
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
     T5Config,
     T5EncoderModel,
     T5TokenizerFast,
@@ -125,6 +128,33 @@ def make_tiny_flux(folder: Path, guidance_embeds: bool = False) -> Path:
         tokenizer_2=_t5_tokenizer(),
     )
     pipeline.save_pretrained(folder)
+    return folder
+
+
+def make_tiny_zero123(folder: Path, projection: str = "clip_camera_projection") -> Path:
+    """Zero-1-to-3 in the parts of the published copies, with 32 px images and the projection under either name."""
+    torch.manual_seed(6)
+    plain = _pipeline(UNet2DConditionModel(sample_size=8, **_unet_shape() | {"in_channels": 8}), "epsilon")
+    encoder = CLIPVisionModelWithProjection(
+        CLIPVisionConfig(
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            image_size=16,
+            patch_size=8,
+            projection_dim=TEXT_CHANNELS,
+        )
+    )
+    for name, part in {"unet": plain.unet, "vae": plain.vae, "image_encoder": encoder}.items():
+        part.save_pretrained(folder / name)
+    plain.scheduler.save_pretrained(folder / "scheduler")
+    layer = torch.nn.Linear(TEXT_CHANNELS + 4, TEXT_CHANNELS)
+    name = {"clip_camera_projection": "proj", "cc_projection": "projection"}[projection]
+    (folder / projection).mkdir()
+    (folder / projection / "config.json").write_text("{}")
+    state = {f"{name}.{key}": value for key, value in layer.state_dict().items()}
+    save_file(state, folder / projection / "diffusion_pytorch_model.safetensors")
     return folder
 
 

@@ -17,6 +17,7 @@ _PUBLIC = {
     "ball": "gaussians.initialization",
     "distill": "api.calls",
     "evaluate": "api.calls",
+    "fit": "api.calls",
     "lab": "api.calls",
     "load_prior": "api.calls",
     "orbit_cameras": "cameras.batch",

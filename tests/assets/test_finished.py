@@ -75,7 +75,7 @@ def test_what_is_not_an_asset_is_one_sentence(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"there is no file .*nothing\.ply"):
         open_asset(tmp_path / "nothing.ply")
     (tmp_path / "asset.png").write_text("")
-    with pytest.raises(ValueError, match=r"ends in '\.png'; an asset ends in \.splat, \.glb"):
+    with pytest.raises(ValueError, match=r"ends in '\.png'; an asset ends in \.splat, \.spz, \.sog, \.glb"):
         open_asset(tmp_path / "asset.png")
     (tmp_path / "asset.obj").write_text("")
     with pytest.raises(ValueError, match=r"asset\.obj"):

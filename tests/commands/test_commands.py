@@ -8,13 +8,15 @@ import torch
 from omegaconf import OmegaConf
 from PIL import Image
 from splatdream.commands import playground as playing
-from splatdream.commands.compose import load_part, parse_part, surface_cloud
+from splatdream.commands.compose import load_part, parse_part
 from splatdream.commands.generate import generate, stages
 from splatdream.commands.main import main
 from splatdream.embedded_host.config import load_config
 from splatdream.embedded_host.launch import parse_arguments
 from splatdream.gaussians.composition import cat
 from splatdream.gaussians.ply import read_ply, write_ply
+from splatdream.scenes.placement import Placement
+from splatdream.scenes.sources import surface_cloud
 
 TINY = Path(__file__).parents[2] / "configs" / "tiny.yaml"
 
@@ -38,20 +40,21 @@ def test_doctor_reports_and_finds_this_environment_ready(capsys):
 
 
 @pytest.mark.parametrize(
-    ("text", "source", "scale", "translation"),
+    ("text", "source", "scale", "rotate_deg", "move"),
     [
-        ("cat.ply", "cat.ply", 1.0, (0, 0, 0)),
-        ("cat.ply*0.5", "cat.ply", 0.5, (0, 0, 0)),
-        ("a b/cat.ply@1,-2,.5", "a b/cat.ply", 1.0, (1, -2, 0.5)),
-        ("toybox:a red cube*2@0,0,1", "toybox:a red cube", 2.0, (0, 0, 1)),
+        ("cat.ply", "cat.ply", 1.0, (0, 0, 0), (0, 0, 0)),
+        ("cat.ply*0.5", "cat.ply", 0.5, (0, 0, 0), (0, 0, 0)),
+        ("cat.ply^-90", "cat.ply", 1.0, (0, 0, -90), (0, 0, 0)),
+        ("a b/cat.ply@1,-2,.5", "a b/cat.ply", 1.0, (0, 0, 0), (1, -2, 0.5)),
+        ("toybox:a red cube*2^10,20,30@0,0,1", "toybox:a red cube", 2.0, (10, 20, 30), (0, 0, 1)),
     ],
 )
-def test_parts_of_a_composition_are_read(text, source, scale, translation):
+def test_parts_of_a_composition_are_read(text, source, scale, rotate_deg, move):
     part = parse_part(text)
-    assert (part.source, part.scale, part.translation) == (source, scale, translation)
+    assert (part.source, part.placement) == (source, Placement(scale, rotate_deg, move))
 
 
-@pytest.mark.parametrize("text", ["cat.ply*0", "cat.ply@1,2", "cat.ply@1,2,x"])
+@pytest.mark.parametrize("text", ["cat.ply*0", "cat.ply@1,2", "cat.ply@1,2,x", "cat.ply^1,2", "cat.doc", "missing.ply"])
 def test_a_part_that_cannot_be_read_is_refused(text, tmp_path, capsys):
     assert main(["compose", text, "--output", str(tmp_path / "out.ply")]) == 1
     assert "error:" in capsys.readouterr().err
@@ -151,7 +154,7 @@ def test_the_playground_refuses_mistakes_in_one_sentence(options, sentence, tmp_
     assert not (tmp_path / "out.png").exists()
 
 
-def test_generate_goes_from_a_sentence_to_a_textured_mesh_and_keeps_finished_stages(tmp_path):
+def test_generate_goes_from_a_sentence_to_a_textured_mesh_and_keeps_finished_stages(tmp_path, capsys):
     texture = OmegaConf.load(TINY.with_name("toybox-texture.yaml"))
     small = {"target_faces": 300, "texture_size": 64, "bake_view_size": 48, "num_bake_views": 8}
     texture.system.geometry.update(small)
@@ -165,6 +168,8 @@ def test_generate_goes_from_a_sentence_to_a_textured_mesh_and_keeps_finished_sta
     assert list(results.glob("gaussians/run/save/it*-export/cloud.ply"))
     assert list(results.glob("mesh/run/save/it2-export/mesh.glb"))
     assert 'title="M"' not in (next(results.glob("mesh/run/save/it2-export/mesh.html"))).read_text()
+    label, _, summary = capsys.readouterr().out.splitlines()[-1].partition(": ")
+    assert label == "open this" and 'id="facts"' in Path(summary).read_text()
     page = (results / "viewer.html").read_text()
     assert all(f"data-{part}" in page for part in ("0-texture", "1-rows")) and "an orange cat" in page
     assert Image.open(results / "summary.png").height > 100
@@ -208,7 +213,7 @@ def test_a_small_prior_is_trained_from_the_command_line(tmp_path, monkeypatch, c
     assert Image.open(tmp_path / "vae" / "samples.png").width > 100
     capsys.readouterr()
     assert main(["toybox", "train", "vae", "--steps", "1", "--start-from", str(tmp_path), *few]) == 1
-    assert "--start-from is for sd, mvdream and flow" in capsys.readouterr().err
+    assert "--start-from is for sd, mvdream, flow; vae has" in capsys.readouterr().err
 
 
 def test_a_score_needs_a_prior(tmp_path, capsys):

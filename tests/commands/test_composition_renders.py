@@ -3,10 +3,10 @@
 import pytest
 import torch
 from splatdream.cameras.batch import orbit_cameras
-from splatdream.commands.compose import surface_cloud
 from splatdream.gaussians.cloud import GaussianCloud
 from splatdream.gaussians.composition import cat, transform
 from splatdream.rendering.render import render
+from splatdream.scenes.sources import surface_cloud
 
 AZIMUTHS = [0.0, 30.0, 90.0, 150.0, 180.0, 270.0]
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 import trimesh
 from splatdream.commands import evaluate
-from splatdream.commands.compose import surface_cloud
 from splatdream.commands.main import main
 from splatdream.gaussians.ply import write_ply
 from splatdream.gaussians.splat_file import write_splat
+from splatdream.scenes.sources import surface_cloud
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,14 @@ from splatdream.evaluation.calibration import calibrate, fit_likelihood
 from splatdream.evaluation.calibration_records import CaseRecord, measure_cases, read_records, true_words
 from splatdream.evaluation.calibration_report import report
 from splatdream.evaluation.constructed_cases import VERDICTS, calibration_cases, collapsed, true_object, wedges
-from splatdream.evaluation.distilled_cases import check_distilled
+from splatdream.evaluation.distilled_cases import DistilledCase, check_distilled
 from splatdream.evaluation.measurement import MeasurementPlan
 from splatdream.evaluation.thresholds_file import calibration_for, read_calibration, write_calibration
 from splatdream.evaluation.verdict import DECIDING
 from splatdream.priors.judges import JUDGES, load_judge
 from splatdream.toybox.objects import build_scene
+from splatdream.toybox.ray_tracer import composite, trace
+from splatdream.toybox.vocabulary import parse_caption
 
 FRONT, SIDE, BACK, NONE = range(4)
 WORDS = {
@@ -105,6 +107,43 @@ def test_distilled_results_are_checked_with_thresholds_fixed_elsewhere(result, g
     assert check.auc["camera gap"].value == check.auc["second front"].value == 1
     assert "word confidence" not in check.auc  # nothing frontless among them
     assert "20 distilled results" in report(found, 60, check)
+
+
+def test_measures_are_ranked_against_the_numbers_of_the_yaw_map(result, generator):
+    found, _ = result
+    records = []
+    for index in range(12):
+        record = _record("true", f"dog {index % 4}", generator)
+        truth = {"share of fronts": float(index), "front arcs": 1.0, "covered degrees": -float(index), "yaw error": 0.5}
+        records.append(dataclasses.replace(record, key=str(index), kind="ok", camera_gap=index**3, truth=truth))
+    check = check_distilled(records, found.calibration)
+    gap = check.ranks["camera gap"]
+    # Ranks do not mind the cube.
+    assert (gap["share of fronts"].value, gap["share of fronts"].low) == (pytest.approx(1), pytest.approx(1))
+    assert gap["covered degrees"].value == pytest.approx(-1)
+    assert gap["front arcs"] is None and check.ranks["least similarity"]["share of fronts"] is None
+    second = check.ranks["second front"]["share of fronts"]
+    assert -1 <= second.low <= second.value <= second.high <= 1
+    page = report(found, 60, check)
+    row = next(line for line in page.splitlines() if line.startswith("| `camera gap`") and "to" in line)
+    same = "the same for all"
+    assert row == f"| `camera gap` | 1.00 (1.00 to 1.00) | {same} | -1.00 (-1.00 to -1.00) | {same} |"
+    without = check_distilled([dataclasses.replace(record, truth=None) for record in records], found.calibration)
+    assert without.ranks == {} and "Spearman" not in report(found, 60, without)
+
+
+def test_a_distilled_case_is_compared_once_and_says_its_truth_in_numbers():
+    scene = build_scene("an orange cat")
+
+    def render(cameras):
+        rgba = trace(scene, cameras)
+        return composite(rgba, torch.ones(len(cameras), 3)), rgba[..., 3:]
+
+    case = DistilledCase("cat", parse_caption("an orange cat"), render)
+    # A true object: one front of the seven views within 45 degrees, every side where it belongs.
+    assert case.kind == "ok" and case.truth["front arcs"] == 1
+    assert case.truth["share of fronts"] == pytest.approx(7 / 24)
+    assert case.truth["yaw error"] == 0
 
 
 def test_one_object_is_not_enough(generator):

@@ -1,9 +1,9 @@
 import pytest
 import torch
 from splatdream.cameras.evaluation import turntable_cameras
-from splatdream.commands.compose import surface_cloud
 from splatdream.evaluation.recognition import recognize
 from splatdream.rendering.render import render
+from splatdream.scenes.sources import surface_cloud
 from splatdream.toybox.objects import build_scene
 from splatdream.toybox.ray_tracer import composite, trace
 

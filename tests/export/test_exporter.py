@@ -1,7 +1,9 @@
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+from splatdream.assets.finished import open_asset
 from splatdream.assets.gaussians import GaussianGeometry
 from splatdream.cameras.batch import orbit_cameras
 from splatdream.export.exporter import GaussianExporter
@@ -34,12 +36,18 @@ def written(folder: Path, geometry: GaussianGeometry, **config) -> dict[str, Pat
 
 
 def test_every_format_is_a_file_that_its_reader_opens(tmp_path, geometry):
-    formats = ["ply", "compressed_ply", "splat", "html"]
+    pytest.importorskip("gaussforge")
+    formats = list(GaussianExporter.formats)
     files = written(tmp_path, geometry, formats=formats, title="an orange cat")
-    assert set(files) == {"cloud.ply", "cloud.compressed.ply", "cloud.splat", "viewer.html"}
+    assert set(files) == {"cloud.ply", "cloud.compressed.ply", "cloud.splat", "viewer.html"} | {
+        "cloud.spz",
+        "cloud.sog",
+        "cloud.glb",
+    }
     for name, tensor in geometry.cloud().tensors().items():
         assert torch.equal(getattr(read_ply(files["cloud.ply"]), name), tensor.detach()), name
     assert len(read_ply(files["cloud.compressed.ply"])) == len(read_splat(files["cloud.splat"])) == 20
+    assert {len(open_asset(files[f"cloud.{suffix}"]).cloud) for suffix in ("spz", "sog", "glb")} == {20}
     assert files["cloud.compressed.ply"].stat().st_size < files["cloud.ply"].stat().st_size
     assert "an orange cat" in files["viewer.html"].read_text()
 
@@ -81,5 +89,11 @@ def test_a_needle_shows_the_same_light_at_every_resolution():
 
 
 def test_an_unknown_format_is_an_error_before_anything_is_written(geometry):
-    with pytest.raises(ValueError, match="formats has obj; the formats are ply, compressed_ply, splat, html"):
+    with pytest.raises(ValueError, match="formats has obj; the formats are ply, compressed_ply, splat, spz, sog"):
         _exporter(geometry, formats=["ply", "obj"])
+
+
+def test_a_format_whose_library_is_missing_is_an_error_before_a_run(geometry, monkeypatch):
+    monkeypatch.setitem(sys.modules, "gaussforge", None)
+    with pytest.raises(ImportError, match="pip install gaussforge"):
+        _exporter(geometry, formats=["spz"])

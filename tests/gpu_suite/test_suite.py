@@ -74,6 +74,10 @@ def test_the_page_has_expectations_numbers_and_missed_goals(tmp_path):
     assert "the driver \\| went away" in (tmp_path / "page.md").read_text()
 
 
+def test_results_are_at_most_eight_files():
+    assert len([*suite.PARTS, "page.md"]) <= 8
+
+
 def test_a_smoke_run_is_no_measurement(tmp_path):
     run(tmp_path)
     assert suite.read_record(Settings(tmp_path, is_smoke=False), "whole") == {}

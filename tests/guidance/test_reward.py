@@ -1,5 +1,7 @@
 """Draws of the noise chosen by a reward: which are followed, where they end, and what that costs."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from exact_priors import Mixture, MixturePrior, make_denoiser
@@ -177,6 +179,24 @@ def test_a_reward_of_another_shape_is_refused(generator):
     step = make_step(two_cats(generator))
     with pytest.raises(ValueError, match=r"shape \(\) for 2 images; a reward is one number an image"):
         RewardedDraws(lambda images, texts: images.mean(), 2, "best", guidance_scale=1.0).gradient(step, sds)
+
+
+def test_the_reward_of_the_documentation_chooses_by_a_model_from_a_folder(tmp_path, generator):
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    small = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    model = transformers.ViTForImageClassification(transformers.ViTConfig(**small, image_size=16, patch_size=8))
+    model.eval().save_pretrained(tmp_path)
+    page = (Path(__file__).parents[2] / "docs" / "methods.md").read_text()
+    exec(page.split("## Adding a reward")[1].split("```python")[1].split("```")[0], {"__name__": "my_reward"})
+    settings = {"reward_type": "my-reward", "reward": {"model": str(tmp_path), "class_id": 1}}
+    guidance = Guidance({"prior_type": "splatdream-null-prior", **settings})
+    images = torch.rand(3, 16, 16, 3, generator=generator)
+    with torch.no_grad():
+        expected = model(2 * images.movedim(-1, 1) - 1).logits[:, 1]
+    torch.testing.assert_close(guidance._reward(images, ["a cat"] * 3), expected)
+    out = guidance(torch.full((2, 4, 4, 3), 0.5, requires_grad=True), PROMPTS, **CAMERAS.to_batch())
+    assert out["loss_sds"].isfinite()
 
 
 def test_clip_rewards_what_evaluation_scores(tmp_path, generator):

@@ -32,3 +32,8 @@ def flux_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def sdxl_folder(tmp_path_factory):
     return tiny_models.make_tiny_sdxl(tmp_path_factory.mktemp("models") / "sdxl")
+
+
+@pytest.fixture(scope="session")
+def zero123_folder(tmp_path_factory):
+    return tiny_models.make_tiny_zero123(tmp_path_factory.mktemp("models") / "zero123")

@@ -1,10 +1,13 @@
 """Every configuration for real checkpoints runs, its network exchanged for a tiny one of the same architecture.
 
 The exchange is one override, `system.guidance.prior.model`. What SHORT adds only makes the run short and its pictures
-small.
+small. Under threestudio itself where THREESTUDIO_ROOT names a checkout whose imports are installed (docs/host.md).
 """
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,7 +23,8 @@ pytest.importorskip("peft")
 import tiny_models
 from tiny_shap_e import make_tiny_shap_e
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+ROOT = Path(__file__).parents[2]
+CONFIGS = ROOT / "configs"
 NETWORK_PRIORS = {f"splatdream-{kind}-prior" for kind in ("stable-diffusion", "mvdream", "sdxl", "sd3", "flux")}
 ALL = {path.stem: yaml.safe_load(path.read_text()) for path in sorted(CONFIGS.glob("*.yaml"))}
 REAL = {
@@ -43,7 +47,6 @@ PUBLISHED = [
 ]
 SHORT = (
     "trainer.max_steps=2",
-    "trainer.enable_progress_bar=false",
     "data.eval_width=16",
     "data.eval_height=16",
     "data.num_test_views=2",
@@ -120,8 +123,29 @@ def starts(tmp_path_factory):
     return {"shap-e": [f"system.geometry.shap_e.{key}" for key in (f"model={folder}", "steps=2", "resolution=16")]}
 
 
+@pytest.fixture(params=["embedded", pytest.param("upstream", marks=pytest.mark.upstream)])
+def launch(request, tmp_path):
+    """Runs a command under a host; returns its exit code."""
+    if request.param == "embedded":
+        return lambda arguments: main([*arguments, "trainer.enable_progress_bar=false"])
+    if "THREESTUDIO_ROOT" not in os.environ:
+        pytest.skip("set THREESTUDIO_ROOT to a checkout of threestudio 0.2.3")
+    (tmp_path / "custom").symlink_to(ROOT / "custom")
+
+    def under_threestudio(arguments):
+        script = ROOT / "tests" / "host" / "upstream_on_cpu.py"
+        command = [sys.executable, str(script), os.environ["THREESTUDIO_ROOT"], *arguments]
+        ended = subprocess.run(
+            command, cwd=tmp_path, env=os.environ | {"SPLATDREAM_HOST": "upstream"}, capture_output=True, check=False
+        )
+        assert ended.returncode == 0, ended.stderr.decode(errors="replace")[-3000:]
+        return ended.returncode
+
+    return under_threestudio
+
+
 @pytest.mark.parametrize("name", REAL)
-def test_a_configuration_for_real_checkpoints_runs_with_a_tiny_one(name, models, starts, tmp_path, monkeypatch):
+def test_a_configuration_for_real_checkpoints_runs_with_a_tiny_one(name, launch, models, starts, tmp_path, monkeypatch):
     monkeypatch.setenv("SPLATDREAM_CACHE", str(tmp_path / "cache"))
     model = models[REAL[name]["system"]["guidance"]["prior_type"]]
     command = ["--config", str(CONFIGS / f"{name}.yaml"), "--train", f"system.guidance.prior.model={model}", *SHORT]
@@ -129,7 +153,7 @@ def test_a_configuration_for_real_checkpoints_runs_with_a_tiny_one(name, models,
     if "reward_type" in REAL[name]["system"]["guidance"]:
         command.append(f"system.guidance.reward.model={models['clip']}")
     command += starts.get(REAL[name]["system"]["geometry"].get("initialization"), [])
-    assert main([*command, f"exp_root_dir={tmp_path}", "use_timestamp=false", "tag=trial"]) == 0
+    assert launch([*command, f"exp_root_dir={tmp_path}", "use_timestamp=false", "tag=trial"]) == 0
     trial = tmp_path / name / "trial"
     weights = torch.load(trial / "ckpts" / "last.ckpt", weights_only=True)["state_dict"]
     assert all(tensor.isfinite().all() for tensor in weights.values())
@@ -143,13 +167,13 @@ def test_a_configuration_for_real_checkpoints_runs_with_a_tiny_one(name, models,
 
 
 @pytest.mark.parametrize("name", SECOND_STAGES)
-def test_a_second_stage_paints_the_surface_of_a_field(name, models, tmp_path, monkeypatch):
+def test_a_second_stage_paints_the_surface_of_a_field(name, launch, models, tmp_path, monkeypatch):
     monkeypatch.setenv("SPLATDREAM_CACHE", str(tmp_path / "cache"))
     write_field(tmp_path / "field.safetensors", gray_sphere())
     model = models[SECOND_STAGES[name]["system"]["guidance"]["prior_type"]]
     command = ["--config", str(CONFIGS / f"{name}.yaml"), "--train", f"system.guidance.prior.model={model}", *SHORT]
     command += [*SMALL["splatdream-textured-mesh"], f"system.geometry.source={tmp_path / 'field.safetensors'}"]
-    assert main([*command, f"exp_root_dir={tmp_path}", "use_timestamp=false", "tag=trial"]) == 0
+    assert launch([*command, f"exp_root_dir={tmp_path}", "use_timestamp=false", "tag=trial"]) == 0
     manifest = json.loads((tmp_path / name / "trial" / "save" / "manifest.json").read_text())
     assert manifest["status"] == "finished" and manifest["num_faces"] > 100
 

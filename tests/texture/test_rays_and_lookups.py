@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import trimesh
 from analytic import cube, scaled, together
 from splatdream.cameras.batch import orbit_cameras
 from splatdream.meshing.mesh import Mesh
@@ -9,7 +10,14 @@ from splatdream.texture.mesh_rendering import lambert, linear_to_srgb, paint, ra
 from splatdream.texture.ray_casting import RayCaster
 from splatdream.texture.textured_mesh import UvLayout, sample_texture
 
-embreex = pytest.importorskip("embreex")
+pytest.importorskip("embreex")
+
+
+@pytest.fixture(params=["embree", "warp"])
+def tracer(request):
+    if request.param == "warp":
+        pytest.importorskip("warp", reason="warp-lang is not installed")
+    return request.param
 
 
 def wall(half: float = 1.0) -> tuple[Mesh, UvLayout]:
@@ -25,36 +33,59 @@ def filling_camera(size: int):
     return orbit_cameras([0.0], [0.0], distance=1.0, fovy_deg=90.0, width=size, height=size)
 
 
-def test_barycentrics_weigh_the_corners_in_their_order(generator):
+def test_barycentrics_weigh_the_corners_in_their_order(generator, tracer):
     triangle = Mesh(torch.tensor([[0.0, 0, 0], [2, 0, 0], [0, 3, 0]]), torch.tensor([[0, 1, 2]]))
     weights = torch.rand(100, 3, generator=generator) + 0.05
     weights = weights / weights.sum(1, keepdim=True)
     points = weights @ triangle.vertices
     direction = torch.tensor([0.1, -0.2, -2.0])
-    hits = RayCaster(triangle).cast(points - 1.5 * direction, direction.expand(100, 3))
+    hits = RayCaster(triangle, tracer).cast(points - 1.5 * direction, direction.expand(100, 3))
     assert hits.is_hit.all()
     torch.testing.assert_close(hits.barycentrics, weights, rtol=0, atol=1e-5)
     # In lengths of the direction, which is not a unit vector.
     torch.testing.assert_close(hits.distances, torch.full((100,), 1.5), rtol=1e-5, atol=0)
 
 
-def test_rays_that_miss_say_so():
-    hits = RayCaster(cube()).cast(torch.tensor([[2.0, 2, 2]]), torch.tensor([[1.0, 0, 0]]))
+def test_rays_that_miss_say_so(tracer):
+    hits = RayCaster(cube(), tracer).cast(torch.tensor([[2.0, 2, 2]]), torch.tensor([[1.0, 0, 0]]))
     assert hits.face_ids.tolist() == [-1]
     assert hits.distances.isinf().all() and not hits.barycentrics.any()
 
 
-def test_the_nearest_of_many_faces_is_hit_from_both_sides():
-    caster = RayCaster(together(scaled(cube(), 4.0, -2.0), cube()))
+def test_the_nearest_of_many_faces_is_hit_from_both_sides(tracer):
+    caster = RayCaster(together(scaled(cube(), 4.0, -2.0), cube()), tracer)
     origins = torch.tensor([[5.0, 0.3, 0.4], [0.5, 0.3, 0.4]])
     hits = caster.cast(origins, torch.tensor([[-1.0, 0, 0], [-1.0, 0, 0]]))
     torch.testing.assert_close(hits.distances, torch.tensor([3.0, 0.5]))
 
 
-def test_only_what_lies_between_two_points_blocks():
+def test_only_what_lies_between_two_points_blocks(tracer):
     starts = torch.tensor([[-1.0, 0.5, 0.4], [-1.0, 0.5, 0.4], [0.5, 0.5, 0.4]])
     ends = torch.tensor([[-0.1, 0.5, 0.4], [2.0, 0.5, 0.4], [0.6, 0.5, 0.4]])
-    assert RayCaster(cube()).is_blocked(starts, ends).tolist() == [False, True, False]
+    assert RayCaster(cube(), tracer).is_blocked(starts, ends).tolist() == [False, True, False]
+
+
+def test_both_tracers_hit_the_same(generator):
+    pytest.importorskip("warp", reason="warp-lang is not installed")
+    ball = trimesh.creation.icosphere(subdivisions=3)
+    mesh = Mesh(torch.tensor(ball.vertices, dtype=torch.float32), torch.tensor(ball.faces))
+    origins = 3 * torch.nn.functional.normalize(torch.randn(5000, 3, generator=generator), dim=1)
+    directions = 3 * torch.rand(5000, 3, generator=generator) - 1.5 - origins
+    ends = origins + 2 * torch.rand(5000, 1, generator=generator) * directions
+    one, other = (RayCaster(mesh, name) for name in ("embree", "warp"))
+    hits, others = one.cast(origins, directions), other.cast(origins, directions)
+    assert hits.is_hit.any() and not hits.is_hit.all()
+    is_same = hits.face_ids == others.face_ids
+    # Rays that meet an edge may be said to hit either of its faces.
+    assert is_same.float().mean() > 0.999
+    torch.testing.assert_close(hits.barycentrics[is_same], others.barycentrics[is_same], rtol=0, atol=1e-4)
+    torch.testing.assert_close(hits.distances[is_same], others.distances[is_same], rtol=1e-5, atol=0)
+    assert (one.is_blocked(origins, ends) == other.is_blocked(origins, ends)).float().mean() > 0.999
+
+
+def test_a_tracer_that_does_not_exist_is_one_sentence():
+    with pytest.raises(ValueError, match="'optix' is not one of auto, embree, warp"):
+        RayCaster(cube(), "optix")
 
 
 def test_an_empty_mesh_is_one_sentence():

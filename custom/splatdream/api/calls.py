@@ -6,9 +6,13 @@ from pathlib import Path
 
 from ..assets.finished import open_asset
 from ..commands.evaluate import framed
+from ..commands.fit import CONFIG as FIT
+from ..commands.fit import fit_request
 from ..commands.generate import stages
 from ..evaluation.asset_report import AssetReport, evaluate_asset
 from ..gaussians.cloud import GaussianCloud
+from ..photographs.posed_images import PosedImages
+from ..photographs.transforms_file import write_views
 from ..priors.base import DiffusionPrior
 from ..priors.judges import load_judge
 from ..runner.checking import check_request
@@ -58,6 +62,43 @@ def distill(
     check_request(request)
     folder = Path(output) / re.sub(r"\W+", "_", prompt).strip("_")
     return finished_run(request, folder, InProcess(["--quiet"] if is_quiet else []))
+
+
+def fit(
+    views: str | Path | PosedImages,
+    output: str | Path = "outputs/fit",
+    orbit: str = "",
+    size: int | None = None,
+    steps: int | None = None,
+    hold_out_every: int | None = None,
+    config: str = FIT,
+    seed: int = 0,
+    overrides: Sequence[str] = (),
+    is_quiet: bool = True,
+) -> RunResult:
+    """Gaussians of images with cameras; `.file("cloud")` of the result is the PLY.
+
+    `.read_manifest()["photographs"]` is what was measured on views that nothing was fitted to.
+
+    Args:
+        views: a folder as `splatdream fit` reads it, or images in memory, which are written to `output/views` first.
+        output: the run goes to `output/run/<name of the folder>`.
+        orbit: whose views a folder without cameras holds (`photographs.orbits.ORBITS`).
+        size: longer side in pixels that larger images are reduced to.
+        hold_out_every: every so many views is kept to measure against; 0 keeps none, None is the configuration's 8.
+        overrides: dotted.key=value.
+
+    Raises:
+        ValueError, FileNotFoundError: images or cameras cannot be read; no run was made.
+        RuntimeError: the run failed.
+    """
+    folder = Path(output) / "views" if isinstance(views, PosedImages) else Path(views)
+    if isinstance(views, PosedImages):
+        write_views(folder, views)
+    request = fit_request(folder, orbit, size, steps, hold_out_every, config, seed, overrides)
+    return finished_run(
+        request, Path(output) / "run" / folder.resolve().name, InProcess(["--quiet"] if is_quiet else [])
+    )
 
 
 def to_mesh(cloud: GaussianCloud, texture_size: int = 1024) -> TexturedMesh:

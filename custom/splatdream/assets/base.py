@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..export.model_page import PageModel
+from ..gaussians.cloud import GaussianCloud
 from ..host import BaseGeometry
 
 Regularizer = Callable[[Mapping[str, Tensor]], Tensor]
@@ -67,6 +68,10 @@ class Asset(BaseGeometry, ABC):
 
     def page_model(self) -> PageModel | None:
         """What the page about a run shows of it; None leaves the viewer away."""
+        return None
+
+    def shown_cloud(self) -> GaussianCloud | None:
+        """What whoever watches the run sees of it, on the CPU and without gradients; None where it has no Gaussians."""
         return None
 
     def draw(self, scene: Any) -> None:

@@ -17,6 +17,8 @@ from ..fields.field_file import FIELD_SUFFIX, read_field
 from ..fields.view_rendering import render_views
 from ..fields.volume import Volume
 from ..gaussians.cloud import GaussianCloud
+from ..gaussians.gltf import glb_holds_gaussians, read_gaussian_glb
+from ..gaussians.packed_files import PACKED_SUFFIXES, read_packed
 from ..gaussians.ply import holds_gaussians, read_ply
 from ..gaussians.splat_file import read_splat
 from ..meshing.mesh import Mesh
@@ -126,6 +128,14 @@ def _ply(path: Path) -> FinishedAsset:
     return FinishedGaussians(read_ply(path)) if holds_gaussians(path) else _mesh(path)
 
 
+def _glb(path: Path) -> FinishedAsset:
+    return FinishedGaussians(read_gaussian_glb(path)) if glb_holds_gaussians(path) else _mesh(path)
+
+
+def _packed(path: Path) -> FinishedAsset:
+    return FinishedGaussians(read_packed(path))
+
+
 def _field(path: Path) -> FinishedAsset:
     return FinishedField(read_field(path))
 
@@ -136,20 +146,22 @@ def _splat(path: Path) -> FinishedAsset:
 
 OPENERS: dict[str, Callable[[Path], FinishedAsset]] = {
     ".splat": _splat,
+    **dict.fromkeys(PACKED_SUFFIXES, _packed),
     **dict.fromkeys(SUFFIXES, _mesh),
     ".ply": _ply,
+    ".glb": _glb,
     FIELD_SUFFIX: _field,
 }
 """By suffix; a new kind of file is a function and a line here."""
 
 
 def open_asset(path: str | Path) -> FinishedAsset:
-    """The asset in a file: Gaussians (PLY, plain or compressed, and .splat), a field, or a mesh (GLB, OBJ, ...).
+    """The asset in a file: Gaussians (PLY, .splat, SPZ, SOG, GLB), a field, or a mesh (GLB, OBJ, ...).
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the suffix is another one, or the file is broken.
-        ImportError: trimesh, for meshes, is missing.
+        ImportError: trimesh, for meshes, or gaussforge, for SPZ and SOG, is missing.
     """
     path = Path(path)
     if not path.is_file():

@@ -103,6 +103,9 @@ class GaussianParticles(Asset):
     def page_model(self) -> PageModel:
         return self.particles[0].page_model()
 
+    def shown_cloud(self) -> GaussianCloud:
+        return self.particles[0].shown_cloud()
+
     def draw(self, scene: Any) -> None:
         self.particles[0].draw(scene)
 

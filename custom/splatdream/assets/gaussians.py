@@ -17,9 +17,8 @@ from ..export.viewer_page import gaussian_model
 from ..gaussians.cloud import GaussianCloud
 from ..gaussians.composition import with_sh_degree
 from ..gaussians.initialization import from_points
-from ..gaussians.rotations import quat_to_matrix
 from ..gaussians.smoothing_filter import filter_scale, filtered
-from ..gaussians.spherical_harmonics import sh0_to_rgb
+from ..gaussians.splat_arrays import splat_arrays
 from ..host import BaseGeometry, C, config_to_primitive, parse_structured, register
 from ..initializations.growth import GrowthConfig
 from ..initializations.registry import Beginning, initial_cloud
@@ -162,17 +161,12 @@ class GaussianGeometry(Asset):
     def page_model(self) -> PageModel:
         return gaussian_model(self.cloud().detach().to("cpu"))
 
+    def shown_cloud(self) -> GaussianCloud:
+        return self.cloud().detach().to("cpu")
+
     def draw(self, scene: Any) -> None:
-        """Shows the color of SH degree 0; viser has no higher harmonics."""
-        cloud = self.cloud().detach().to("cpu")
-        axes = quat_to_matrix(cloud.quats) * cloud.scales[:, None, :]
-        scene.add_gaussian_splats(
-            "/gaussians",
-            centers=cloud.means.numpy(),
-            covariances=(axes @ axes.mT).numpy(),
-            rgbs=sh0_to_rgb(cloud.sh0[:, 0]).clamp(0, 1).numpy(),
-            opacities=cloud.opacities[:, None].numpy(),
-        )
+        """Shows the color of SH degree 0: all who look share one scene."""
+        scene.add_gaussian_splats("/gaussians", **splat_arrays(self.shown_cloud()))
 
     def export(self, **kwargs: object) -> dict[str, Tensor]:
         """The raw tensors by name, without gradient."""

@@ -141,7 +141,7 @@ def cat(batches: Sequence[CameraBatch]) -> CameraBatch:
 def orbit_cameras(
     elevation_deg: Sequence[float] | Float[Tensor, "B"],
     azimuth_deg: Sequence[float] | Float[Tensor, "B"],
-    distance: float = 2.5,
+    distance: float | Float[Tensor, "B"] = 2.5,
     fovy_deg: float = 49.1,
     width: int = 64,
     height: int = 64,
@@ -149,7 +149,7 @@ def orbit_cameras(
     """Cameras round the origin that look at it, upright; elevation and azimuth pair up one to one."""
     elevation = torch.as_tensor(elevation_deg, dtype=torch.float32)
     azimuth = torch.as_tensor(azimuth_deg, dtype=torch.float32)
-    distances = torch.full_like(azimuth, distance)
+    distances = torch.as_tensor(distance, dtype=azimuth.dtype).expand_as(azimuth).clone()
     positions = orbit_positions(elevation, azimuth, distances)
     up = torch.zeros_like(positions)
     up[:, 2] = 1

@@ -53,6 +53,12 @@ def opengl_to_opencv_viewmats(c2w: Float[Tensor, "B 4 4"]) -> Float[Tensor, "B 4
     return torch.linalg.inv_ex(flipped).inverse  # torch.linalg.inv would wait to see whether there is one
 
 
+def opencv_viewmats_to_opengl(viewmats: Float[Tensor, "B 4 4"]) -> Float[Tensor, "B 4 4"]:
+    """The opposite: camera-to-world matrices with OpenGL axes."""
+    c2w = torch.linalg.inv_ex(viewmats).inverse
+    return torch.cat([c2w[..., :1], -c2w[..., 1:3], c2w[..., 3:]], dim=-1)  # y and z
+
+
 def intrinsics(fovy_rad: Float[Tensor, "B"], width: int, height: int) -> Float[Tensor, "B 3 3"]:
     """Pinhole matrices in pixels: square pixels, principal point in the middle of the image."""
     focal = 0.5 * height / torch.tan(0.5 * fovy_rad)

@@ -65,18 +65,20 @@ FEATURES = (
         "Stable Diffusion and MVDream", ("diffusers", "transformers"), "pip install diffusers transformers accelerate"
     ),
     Feature("LoRA files, VSD, ESD", ("peft",), "pip install peft"),
+    Feature("pictures without an alpha", ("rembg",), "pip install 'rembg[cpu]'"),
     Feature(
         "meshes and textures",
         ("skimage", "fast_simplification", "xatlas", "embreex", "trimesh"),
         "pip install scikit-image fast-simplification xatlas embreex trimesh",
     ),
+    Feature("meshes traced on a GPU", ("warp",), "pip install 'splatdream[warp]'"),
     Feature("plots", ("matplotlib",), "pip install 'splatdream[report]'"),
 )
 
 
 def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
     gpu = parser.add_argument_group("the suite for GPUs (docs/gpu.md)")
-    gpu.add_argument("--gpu", action="store_true", help="measure all parts that are not measured yet; up to 48 minutes")
+    gpu.add_argument("--gpu", action="store_true", help="measure all parts that are not measured yet; up to 56 minutes")
     gpu.add_argument("--part", nargs="+", default=[], metavar="NAME", help="measure these parts, again if need be")
     gpu.add_argument("--smoke", action="store_true", help="at tiny size, also without a GPU: only that it runs")
     gpu.add_argument("--output", metavar="FOLDER", default="outputs/gpu", help="results (default: outputs/gpu)")

@@ -14,16 +14,28 @@ from torch import Tensor
 
 from ..assets.finished import FinishedAsset, open_asset
 from ..cameras.batch import CameraBatch
-from ..evaluation.asset_report import AssetReport, evaluate_asset, is_toybox_prompt
+from ..evaluation.asset_report import AssetReport, evaluate_asset, evaluate_views, is_toybox_prompt
+from ..evaluation.given_views import given_views
 from ..evaluation.ground_truth import RenderFunction
-from ..evaluation.measurement import MeasurementPlan
+from ..evaluation.measurement import MeasurementPlan, plan_for
+from ..photographs.folder import holds_cameras, read_photographs
+from ..photographs.orbits import ORBITS
 from ..priors.base import DiffusionPrior
 from ..priors.judges import JUDGES, load_judge
 from ..priors.model_ids import PACKAGED
 from ..storage.atomic_file import write_text
 from .arguments import whole
 
-_EXPORTS = ("cloud.ply", "field.safetensors", "mesh.glb", "mesh.obj", "cloud.splat")
+_EXPORTS = (
+    "cloud.ply",
+    "field.safetensors",
+    "mesh.glb",
+    "mesh.obj",
+    "cloud.splat",
+    "cloud.spz",
+    "cloud.sog",
+    "cloud.glb",
+)
 _USUAL_RADIUS = (0.4, 1.4)
 _RADIUS = 0.95
 
@@ -33,7 +45,11 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
         "Says whether an asset has one face (ok), several (repeated), the same picture on every side (collapsed), none "
         "(faceless), or a prompt without a front (frontless); and how it looks. docs/evaluation.md."
     )
-    parser.add_argument("asset", metavar="ASSET", help="a run's folder, .ply, .splat, .safetensors, .glb, .obj")
+    parser.add_argument(
+        "asset",
+        metavar="ASSET",
+        help="a run's folder, .ply, .splat, .spz, .sog, .glb, .obj, ..., or a folder of posed views",
+    )
     parser.add_argument("--prompt", required=True, help="what it should be, without a view word")
     parser.add_argument(
         "--prior",
@@ -43,6 +59,12 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
         "twice (default: the packaged two, for the toybox's prompts)",
     )
     parser.add_argument("--clip", metavar="NAME", help="a CLIP folder or hub id, for alignment with the prompt")
+    parser.add_argument(
+        "--orbit",
+        default="",
+        metavar="NAME",
+        help=f"of images with known cameras: {', '.join(ORBITS)}",
+    )
     parser.add_argument("--output", metavar="FOLDER", help="evaluation.json and verdict.png go there")
     parser.add_argument("--views", type=whole(12), default=12, help="round the asset, a multiple of 12 (default: 12)")
     parser.add_argument("--noises", type=whole(1), default=4, help="for each view and text (default: 4)")
@@ -52,18 +74,36 @@ def run(args: argparse.Namespace) -> int:
     if not re.search(r"\w", args.prompt):
         raise ValueError(f"the prompt {args.prompt!r} has no words; say what the asset should be, e.g. 'an orange cat'")
     plan = MeasurementPlan(num_views=args.views, num_noises=args.noises)
-    path = newest_export(Path(args.asset))
-    render, facts = framed(open_asset(path))
-    report = evaluate_asset(render, args.prompt, _judges(args.prior, args.prompt), plan)
-    record = report.record() | {"asset": str(path), "file": {"bytes": path.stat().st_size, **facts}}
+    path, judges = Path(args.asset), _judges(args.prior, args.prompt)
+    if args.orbit or (path.is_dir() and holds_cameras(path)):
+        report, facts = _of_views(path, args.orbit, args.prompt, judges, plan)
+    else:
+        path = newest_export(path)
+        render, facts = framed(open_asset(path))
+        report, facts = evaluate_asset(render, args.prompt, judges, plan), {"bytes": path.stat().st_size, **facts}
+    record = report.record() | {"asset": str(path), "file": facts}
     record["alignment"] = _alignment(args.clip, args.prompt, report.found.images)
     print(f"{path.name}: {report.verdict.value}, {report.reason}")
-    for line in (report.disagreement, record["alignment"] if isinstance(record["alignment"], str) else ""):
+    notes = [report.disagreement, *(f"not measured: {text}" for text in report.unmeasured)]
+    for line in (*notes, record["alignment"] if isinstance(record["alignment"], str) else ""):
         if line:
             print(f"  {line}")
     if args.output:
         _write(Path(args.output), report, record)
     return 0
+
+
+def _of_views(
+    folder: Path, orbit: str, prompt: str, judges: Sequence[DiffusionPrior], plan: MeasurementPlan
+) -> tuple[AssetReport, dict[str, object]]:
+    """The report of a folder of posed views, and facts about it."""
+    size = plan_for(judges, plan).size
+    photographs = read_photographs(folder, orbit, size, hold_out_every=0)
+    given = given_views(photographs, str(folder))
+    smallest = given.cameras.width
+    if smallest < size:
+        raise ValueError(f"the images of {folder} have {smallest} pixels along their longer side, and need {size}")
+    return evaluate_views(given, prompt, judges, plan), {"views": len(given.rgb)}
 
 
 def newest_export(path: Path) -> Path:
@@ -83,7 +123,7 @@ def newest_export(path: Path) -> Path:
         if (match := re.fullmatch(r"it(\d+)-export", file.parent.name))
     ]
     if not found:
-        raise FileNotFoundError(f"the folder {path} holds no export; it needs it<STEP>-export/{_EXPORTS[0]} or a mesh")
+        raise FileNotFoundError(f"the folder {path} holds no export (it<STEP>-export/{_EXPORTS[0]}) and no cameras")
     return max(found)[2]
 
 

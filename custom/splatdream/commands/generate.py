@@ -1,4 +1,4 @@
-"""`splatdream generate`: from a sentence to a textured mesh, both stages in one command."""
+"""`splatdream generate`: from a sentence or a picture to a textured mesh, both stages in one command."""
 
 import argparse
 import hashlib
@@ -15,6 +15,7 @@ from ..runner.execution import Executor, InProcess, finished_run
 from ..runner.request import RunRequest, setting
 from ..startup.shipped import find_config
 from ..storage.atomic_file import atomic_path, write_text
+from ..storage.pictures import read_picture
 from .arguments import LARGEST_SEED, whole
 
 _LONGEST_NAME = 150
@@ -30,6 +31,10 @@ _CONFIGS = {
     "": ("gaussian-sds", "dreamgaussian-texture"),
 }
 """Configurations of both stages by what the prior's name begins with."""
+_OF_A_PICTURE = ("zero123", "zero123-texture")
+"""Likewise, of priors that are told a picture."""
+_PICTURE_PRIOR = "zero123-xl"
+_PICTURE, _PICTURE_OF_PRIOR = "system.picture.", "system.guidance.prior.picture."
 _TEXTURE = "texture."
 _NEEDED = ("ply", "glb")
 """Formats that the page at the end is made of."""
@@ -37,10 +42,18 @@ _NEEDED = ("ply", "glb")
 
 def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
     parser.description = (
-        "Distills Gaussians from a sentence, makes a mesh of them and refines its texture. What is finished is kept; a "
-        "second call goes on. `splatdream list priors` and `splatdream list words` say what can be asked for."
+        "Distills Gaussians from a sentence or a picture, makes a mesh of them and refines its texture. What is "
+        "finished is kept; a second call goes on. `splatdream list priors` and `splatdream list words` say what can be "
+        "asked for."
     )
-    parser.add_argument("prompt", help='e.g. "an orange cat"')
+    parser.add_argument("prompt", nargs="?", default="", help='e.g. "an orange cat"')
+    parser.add_argument(
+        "--image",
+        metavar="FILE",
+        help="a picture of the object, in place of a sentence: a PNG with an alpha channel, or any picture where rembg "
+        "is installed; a prompt is then a title (default: the file's name)",
+    )
+    parser.add_argument("--prompt", dest="title", default="", metavar="TEXT", help="the prompt, likewise")
     parser.add_argument(
         *("--output", "--folder"),
         default="outputs/generate",
@@ -49,10 +62,10 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
     )
     parser.add_argument(
         "--prior",
-        default=_CLOSED_FORM,
         metavar="NAME",
         help="closed-form (the default), toybox-sd, sd21-base, ...; chooses the configurations. A folder or a hub id "
-        "counts as Stable Diffusion: name --config, too, for another kind",
+        "counts as Stable Diffusion: name --config, too, for another kind. With --image: zero123-xl (the default), "
+        "stable-zero123, a folder or a hub id of that kind",
     )
     parser.add_argument("--config", metavar="YAML", help="of the first stage: a file, or the name of a shipped one")
     parser.add_argument("--texture-config", metavar="YAML", help="of the second stage, likewise")
@@ -75,8 +88,10 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
 def run(args: argparse.Namespace) -> int:
     from ..runner.checking import check_request
 
+    prompt, overrides = _words(args)
+    prior = args.prior or (_PICTURE_PRIOR if args.image else _CLOSED_FORM)
     first, second = stages(
-        args.prompt, args.prior, args.config, args.texture_config, args.steps, args.formats, args.seed, args.overrides
+        prompt, prior, args.config, args.texture_config, args.steps, args.formats, args.seed, overrides, args.image
     )
     for request in (first, second):
         check_request(request)
@@ -88,6 +103,16 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _words(args: argparse.Namespace) -> tuple[str, list[str]]:
+    """The prompt, and the overrides: beside a picture the first of them stands where the prompt would."""
+    prompt, overrides = args.prompt, list(args.overrides)
+    if prompt and (args.title or args.image) and "=" in prompt:
+        prompt, overrides = "", [prompt, *overrides]
+    if prompt and args.title:
+        raise ValueError(f"there are two prompts, {prompt!r} and --prompt {args.title!r}; leave one out")
+    return args.title or prompt or (Path(args.image).stem if args.image else ""), overrides
+
+
 def stages(
     prompt: str,
     prior: str = _CLOSED_FORM,
@@ -97,23 +122,61 @@ def stages(
     formats: str | None = None,
     seed: int = 0,
     overrides: Sequence[str] = (),
+    image: str | None = None,
 ) -> tuple[RunRequest, RunRequest]:
     """What both stages are asked to make; the second is still without a checkpoint of the first.
 
+    Args:
+        image: a picture of the object, for a prior that is told one.
+
     Raises:
-        ValueError: the prompt has no words, or a setting is none.
+        ValueError: the prompt has no words, a setting is none, or picture and prior do not go together.
         FileNotFoundError: there is no such configuration.
     """
     folder_name(prompt)
-    chosen, texture = next(names for start, names in _CONFIGS.items() if prior.startswith(start))
+    _check_picture(prior, image)
+    chosen, texture = _configs(prior, image)
     of_gaussians, of_mesh = _formats(formats)
     of_first = [text for text in overrides if not text.startswith(_TEXTURE)]
     of_second = [text.removeprefix(_TEXTURE) for text in overrides if text.startswith(_TEXTURE)]
-    first = [f"seed={seed}", *_prior(prior), *_length(steps), *of_gaussians, *of_first]
+    shown, shown_again = _picture(prior, image, of_first)
+    first = [f"seed={seed}", *_prior(prior), *_length(steps), *of_gaussians, *shown, *of_first]
+    second = [f"seed={seed}", *of_mesh, *shown_again, *of_second]
     return (
         RunRequest(find_config(config or chosen), first, prompt),
-        RunRequest(find_config(texture_config or texture), [f"seed={seed}", *of_mesh, *of_second], prompt),
+        RunRequest(find_config(texture_config or texture), second, prompt),
     )
+
+
+def _configs(prior: str, image: str | None) -> tuple[str, str]:
+    """Of both stages."""
+    if image is not None:
+        return _OF_A_PICTURE
+    return next(names for start, names in _CONFIGS.items() if prior.startswith(start))
+
+
+def config_of_prior(prior: str) -> str:
+    """The shipped configuration of the first stage that goes with a prior that is told texts."""
+    return _configs(prior, None)[0]
+
+
+def _picture(prior: str, image: str | None, of_first: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Settings of both stages: the second looks at the same picture from the same camera."""
+    if image is None:
+        return [], []
+    again = [text.replace(_PICTURE, _PICTURE_OF_PRIOR, 1) for text in of_first if text.startswith(_PICTURE)]
+    path_of_second = setting(f"{_PICTURE_OF_PRIOR}path", image)
+    return [setting(f"{_PICTURE}path", image)], [*_prior(prior), path_of_second, *again]
+
+
+def _check_picture(prior: str, image: str | None) -> None:
+    if image is None:
+        if "zero123" in prior:
+            raise ValueError(f"the prior '{prior}' is told a picture; give one: --image photo.png")
+        return
+    if any(start and prior.startswith(start) for start in _CONFIGS):
+        raise ValueError(f"the prior '{prior}' is told no picture; leave --prior out for {_PICTURE_PRIOR}")
+    read_picture(image)  # what is no picture of an object is told first
 
 
 def _prior(name: str) -> list[str]:
@@ -161,9 +224,10 @@ def generate(execute: Executor, first: RunRequest, second: RunRequest, folder: s
     _stack([gaussians.file("contact sheet"), mesh.file("before and after")], picture)
     print(f"{'field    ' if kind == 'field' else 'gaussians'}  {distilled}")
     print(f"mesh       {glb}")
-    print(f"report     {gaussians.file('page')}")
+    print(f"both       {page}")
     print(f"picture    {picture}")
-    print(f"open this: {page}")
+    print(f"first page {gaussians.file('page')}")
+    print(f"open this: {mesh.file('page')}")
     return page
 
 

@@ -16,11 +16,13 @@ examples:
   splatdream export --config TRIAL/configs/parsed.yaml resume=TRIAL/ckpts/last.ckpt
   splatdream view outputs/quickstart/an_orange_cat@.../save/it600-export/cloud.ply
   splatdream view mesh.glb --output outputs/mesh.html
+  splatdream studio --prompt "a blue robot"
   splatdream generate "a blue robot wearing a red hat" --dry-run
   splatdream list methods
   splatdream evaluate cloud.ply --prompt "an orange cat" --output outputs/verdict
   splatdream compare --config janus-demo --vary system.guidance.prior.condition=view_blind,view_words
   splatdream compose "toybox:a red cube" "toybox:a blue sphere@0.9,0,0" --output outputs/scene.ply
+  splatdream compose configs/scenes/robot-with-a-cap.yaml --output outputs/robot-with-a-cap
   splatdream initialize asset.ply --frame trellis --picture outputs/understood.png
   splatdream playground --prompt "a blue robot" --methods sds csd ism --output outputs/playground.png
   splatdream lab run configs/experiments/guidance-scale.yaml --output outputs/scales --workers 2
@@ -39,9 +41,12 @@ _VERBS = {
     "list": "what there is: methods, priors, configurations, words, ..., each with what it costs",
     "doctor": "what is installed, what will be used, what is missing",
     "view": "turn Gaussians or a mesh round in the browser",
+    "studio": "start, watch and steer runs on a page in the browser",
     "generate": "a sentence to Gaussians to a textured mesh, in one command",
+    "fit": "Gaussians from photographs or generated views with known cameras",
+    "generate-views": "views of a sentence drawn from a multi-view prior, for `fit`",
     "initialize": "see how a file, a run or a 3D generator is understood as a start",
-    "compose": "merge clouds by concatenation, each moved where it should stand",
+    "compose": "several objects in one scene: placed, edited, distilled each from its prompt, refined together",
     "evaluate": "judge one asset: one face, several, or none; and how it looks",
     "lab": "experiments: variants on prompts and seeds, measured and reported",
     "compare": "run a configuration with several values of one key and see the results side by side",

@@ -31,13 +31,17 @@ class BaseSystem(pl.LightningModule, Updateable, SaverMixin):
         loss: dict = field(default_factory=dict)
         """`lambda_<name>`: weight, a number or a schedule, of `loss_<name>`."""
         optimizer: dict = field(default_factory=dict)
+        """`name`, `args` and `params` of a torch optimizer; refused by systems whose parts have rates of their own."""
         scheduler: dict | None = None
+        """`name`, `args` and `interval` of a torch scheduler; likewise."""
         weights: str | None = None
         """Checkpoint to start from; what it lacks keeps its initial value."""
         weights_ignore_modules: list[str] | None = None
+        """First parts of the names in that checkpoint that are passed over."""
         cleanup_after_validation_step: bool = False
         """Return unused GPU memory after each validation image."""
         cleanup_after_test_step: bool = False
+        """The same after each test image."""
 
     cfg: Config
 
@@ -158,24 +162,39 @@ class BaseLift3DSystem(BaseSystem):
     @dataclass
     class Config(BaseSystem.Config):
         geometry_type: str = ""
+        """Registered name of the asset."""
         geometry: dict = field(default_factory=dict)
+        """Configuration of the asset."""
         geometry_convert_from: str | None = None
         """Checkpoint of another run whose geometry this run's geometry is created from."""
         geometry_convert_inherit_texture: bool = False
+        """Whether networks of the other geometry are copied, too."""
         geometry_convert_override: dict = field(default_factory=dict)
         """Changes to the configuration of that other geometry."""
         material_type: str = ""
+        """Registered name of the material."""
         material: dict = field(default_factory=dict)
+        """Configuration of the material."""
         background_type: str = ""
+        """Registered name of the background."""
         background: dict = field(default_factory=dict)
+        """Configuration of the background."""
         renderer_type: str = ""
+        """Registered name of the renderer."""
         renderer: dict = field(default_factory=dict)
+        """Configuration of the renderer."""
         guidance_type: str = ""
+        """Registered name of the guidance."""
         guidance: dict = field(default_factory=dict)
+        """Configuration of the guidance."""
         prompt_processor_type: str = ""
+        """Registered name of the prompt processor."""
         prompt_processor: dict = field(default_factory=dict)
+        """Configuration of the prompt processor."""
         exporter_type: str = ""
+        """Registered name of the exporter."""
         exporter: dict = field(default_factory=dict)
+        """Configuration of the exporter."""
 
     cfg: Config
 

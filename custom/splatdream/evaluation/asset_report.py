@@ -2,15 +2,24 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from ..priors.base import DiffusionPrior
 from ..toybox.vocabulary import parse_caption
-from .ground_truth import GroundTruthReport, RenderFunction, evaluate_against_toybox
-from .measurement import Measurement, MeasurementPlan, measure, plan_for
+from .given_views import GivenViews
+from .ground_truth import (
+    GroundTruthReport,
+    RenderFunction,
+    evaluate_against_toybox,
+    evaluate_views_against_toybox,
+)
+from .measurement import Measurement, MeasurementPlan, measure, measure_views, plan_for
 from .thresholds_file import calibration_for, prior_fingerprint
 from .verdict import Calibration, Judgment, Verdict, judge, measures_of
 from .view_posterior import ViewLikelihood
+
+_CALIBRATED_DEG = 5.0
+"""Views further beside those of the calibration are another case than it was made from."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +37,14 @@ class AssetReport:
     plan: MeasurementPlan
     judges: tuple[dict[str, object], ...]
     seconds: float
+    unmeasured: tuple[str, ...] = ()
+    """What given views could not tell, a line each."""
+    largest_angle_deg: float | None = None
+    """Of given views, between a camera of the plan and the view that stands for it; None of what was rendered."""
 
     @property
     def likelihood(self) -> ViewLikelihood:
-        return self.calibration.likelihood if self.calibration else ViewLikelihood()
+        return _likelihood(self.calibration)
 
     @property
     def disagreement(self) -> str:
@@ -55,11 +68,13 @@ class AssetReport:
             },
             "truth": None if self.truth is None else truth_record(self.truth),
             "disagreement": self.disagreement,
-            "similarity_by_turn_deg": self.found.similarity.by_turn_deg,
+            "similarity_by_turn_deg": None if self.found.similarity is None else self.found.similarity.by_turn_deg,
             "appearance": asdict(self.found.appearance),
             "basis": {
                 "judges": list(self.judges),
                 "plan": asdict(self.plan),
+                "largest_angle_deg": self.largest_angle_deg,
+                "unmeasured": list(self.unmeasured),
                 "calibration": None if self.calibration is None else asdict(self.calibration),
             },
             "seconds": round(self.seconds, 1),
@@ -83,12 +98,61 @@ def evaluate_asset(
     start = time.perf_counter()
     plan = plan_for(priors, plan)
     found = measure(render, prompt, priors, plan)
-    calibration = calibration_for(priors, plan.num_views, plan.num_noises)
-    likelihood = calibration.likelihood if calibration else ViewLikelihood()
-    judgment = judge(measures_of(found, likelihood), calibration)
     truth = None
     if is_toybox_prompt(prompt):
         truth = evaluate_against_toybox(render, prompt, plan.distance, plan.fovy_deg)
+    calibration = calibration_for(priors, plan.num_views, plan.num_noises)
+    judgment = judge(measures_of(found, _likelihood(calibration)), calibration)
+    return _reported(prompt, found, judgment, truth, calibration, plan, priors, start)
+
+
+def evaluate_views(
+    given: GivenViews,
+    prompt: str,
+    priors: Sequence[DiffusionPrior],
+    plan: MeasurementPlan = MeasurementPlan(),  # noqa: B008 - frozen
+) -> AssetReport:
+    """The same for images with cameras, each measure by the views nearest to its cameras.
+
+    Args:
+        given: as large as `plan_for` asks.
+
+    Raises:
+        ValueError: a prior cannot read the prompt.
+    """
+    start = time.perf_counter()
+    plan = plan_for(priors, plan)
+    found, unmeasured = measure_views(given, prompt, priors, plan)
+    truth = evaluate_views_against_toybox(given, prompt, plan.size) if is_toybox_prompt(prompt) else None
+    if truth is None and is_toybox_prompt(prompt):
+        unmeasured.append("comparison with the true object: no views all round")
+    angle = float(given.angles_deg(plan.cameras()).max())
+    calibration = calibration_for(priors, plan.num_views, plan.num_noises)
+    judgment = judge(measures_of(found, _likelihood(calibration)), calibration)
+    if calibration is not None and angle > _CALIBRATED_DEG:
+        reason = f"views lie up to {angle:.0f} degrees beside those that the measures were calibrated with"
+        judgment = replace(judgment, verdict=Verdict.UNSURE, reason=reason, used=())
+    return replace(
+        _reported(prompt, found, judgment, truth, calibration, plan, priors, start),
+        unmeasured=tuple(unmeasured),
+        largest_angle_deg=angle,
+    )
+
+
+def _likelihood(calibration: Calibration | None) -> ViewLikelihood:
+    return calibration.likelihood if calibration else ViewLikelihood()
+
+
+def _reported(
+    prompt: str,
+    found: Measurement,
+    judgment: Judgment,
+    truth: GroundTruthReport | None,
+    calibration: Calibration | None,
+    plan: MeasurementPlan,
+    priors: Sequence[DiffusionPrior],
+    start: float,
+) -> AssetReport:
     verdict, reason = (judgment.verdict, judgment.reason) if truth is None else _of_truth(truth)
     judges = tuple({"prior": prior.manifest(), "fingerprint": prior_fingerprint(prior)} for prior in priors)
     seconds = time.perf_counter() - start

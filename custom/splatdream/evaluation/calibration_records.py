@@ -35,6 +35,8 @@ class CaseRecord:
     camera_gap: float
     similarity_most: float
     similarity_least: float
+    truth: dict[str, float] | None = None
+    """Of a distilled case what the yaw map says in numbers (`distilled_cases.TRUTHS`)."""
 
     @property
     def errors(self) -> Float[Tensor, "V N"]:
@@ -87,4 +89,5 @@ def _measured(case: Case, priors: Sequence[DiffusionPrior], plan: MeasurementPla
         camera_gap=found.camera_gap.gap,
         similarity_most=found.similarity.most,
         similarity_least=found.similarity.least,
+        truth=case.truth,
     )

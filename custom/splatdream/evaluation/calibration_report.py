@@ -5,7 +5,8 @@ import textwrap
 from .auc import Auc
 from .calibration import CalibrationResult
 from .constructed_cases import TRUE, VERDICTS
-from .distilled_cases import DistilledCheck
+from .distilled_cases import TRUTHS, DistilledCheck
+from .rank_correlation import RankCorrelation
 from .verdict import DECIDING, MEASURES, MIN_LOWER_BOUND, Verdict
 
 _WIDTH = 118
@@ -16,6 +17,7 @@ _HEAD = """# Judging a result without the true object
 ```bash
 splatdream evaluate cloud.ply --prompt "an orange cat" --output verdict      # evaluation.json and verdict.png
 splatdream evaluate mesh.glb --prompt "an orange cat" --prior toybox-sd      # one judge instead of two
+splatdream evaluate FOLDER --prompt "an orange cat"                          # views with cameras, see below
 splatdream toybox calibrate --output outputs/calibration                     # this page and the thresholds
 ```
 
@@ -54,6 +56,26 @@ The verdict: `frontless` where no view word fits any side, `collapsed` where all
 the prompt is the toybox's, the verdict is that of the true object ([toybox.md](toybox.md)), and a disagreement is
 said.
 
+## A folder of views with cameras
+
+In place of an asset stand images with cameras: `transforms.json`, a COLMAP model, or images alone with `--orbit NAME`
+([photographs.md](photographs.md)), with alpha or before one plain ground, at least as large as the judge's.
+Nothing is fitted and no view is made up:
+
+- For each camera that a measure asks for the nearest view is taken, of its own and within 25 degrees. Where that is not
+  possible all round, the measures round the circle are left out, and the camera gap where four sides are missing; a
+  line says so. `appearance` is of all views.
+- Judges are told the true cameras of these views, up to a turn. The calibration is of elevation 15 and exact azimuths:
+  with views more than 5 degrees beside, the measures are reported and their verdict is `unsure`.
+- A toybox prompt is compared with the true object by the views' own cameras (at most 16 of them), and the yaw map takes
+  the nearest views. The front is where azimuth 0 is in the world of the cameras; in COLMAP's, which knows no front, the
+  first camera, so that only the turned figures mean something.
+
+```bash
+splatdream toybox photograph "an orange cat" --size 64 --output outputs/cat
+splatdream evaluate outputs/cat --prompt "an orange cat"
+```
+
 ## Each measure against each kind of case
 
 Area under the ROC curve against true objects, in brackets the lower bound of its 95 % interval (bootstrapped over
@@ -79,8 +101,8 @@ _TAIL = """
 
 _NOT_DISTILLED = (
     "- **Only constructed results.** Distilled ones are irregular, too. The check against several hundred distilled "
-    "results (`splatdream toybox calibrate --runs FOLDER`) has not been run; until then a verdict without the true "
-    "object is a hint."
+    "results (`splatdream toybox calibrate --runs FOLDER`: verdicts, AUC, rank correlation with the yaw map) has not "
+    "been run; until then a verdict without the true object is a hint."
 )
 _WITH_DISTILLED = "- Distilled results come from the runs that were given, and their verdicts from the true objects."
 
@@ -162,7 +184,24 @@ def _distilled_tables(check: DistilledCheck) -> str:
         + _table(["by the true object", *verdicts], rows)
         + "\n"
         + _table(["measure", "detects", "AUC (lower bound)"], aucs)
+        + (_rank_table(check) if check.ranks else "")
     )
+
+
+def _rank_table(check: DistilledCheck) -> str:
+    rows = [
+        [f"`{name}`", *("the same for all" if found is None else _ranked(found) for found in ranks.values())]
+        for name, ranks in check.ranks.items()
+    ]
+    text = (
+        "\nSpearman's rank correlation of each measure with numbers of the yaw map, in brackets its 95 % interval "
+        "(bootstrapped over objects):\n\n"
+    )
+    return text + _table(["measure", *TRUTHS], rows)
+
+
+def _ranked(found: RankCorrelation) -> str:
+    return f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})"
 
 
 def _wrapped(item: str) -> str:

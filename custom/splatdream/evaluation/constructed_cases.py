@@ -135,6 +135,11 @@ class Case:
     def key(self) -> str:
         return f"{self.caption}: {self.kind}{', faded' if self.is_faded else ''}"
 
+    @property
+    def truth(self) -> None:
+        """By construction its kind is the truth; the yaw map is not asked."""
+        return None
+
     def render_function(self) -> RenderFunction:
         build = _BUILDERS.get(self.kind, true_object)
         render = turned(build(build_scene(self.caption)), self.turn_deg)

@@ -20,6 +20,7 @@ from ..toybox.objects import build_scene
 from ..toybox.ray_tracer import composite, trace
 from ..toybox.vocabulary import FACED_OBJECTS, OBJECTS, ToyboxCaption, parse_caption
 from .appearance import appearance
+from .given_views import LARGEST_ANGLE_DEG, GivenViews
 from .image_metrics import psnr, silhouette_iou, ssim
 from .recognition import Recognition, recognize
 from .yaw_map import YawMap, yaw_map
@@ -99,14 +100,55 @@ def evaluate_against_toybox(
     parsed = parse_caption(caption).without_view
     optics = _Optics(distance, fovy_deg, size)
     rgb, alpha = render_function(held_out_cameras(*optics))
-    rgb, alpha = rgb.float().cpu(), alpha.float().cpu()
-    turn_deg = _best_turn_deg(rgb, parsed, optics)
-    turned, truth = _true_views(parsed, turn_deg, optics), _true_rings(parsed, optics)
+    sides = render_function(_ring(_YAW_MAP_ELEVATION_DEG[_YAW_MAP_ROW], optics))[0]
+
+    def true_views(turn_deg: float) -> Float[Tensor, "B H W 4"]:
+        return _true_views(parsed, turn_deg, optics)
+
+    return _compared(caption, rgb.float().cpu(), alpha.float().cpu(), true_views, sides.float().cpu(), optics)
+
+
+@torch.no_grad()
+def evaluate_views_against_toybox(given: GivenViews, caption: str, size: int = 64) -> GroundTruthReport | None:
+    """Likewise of given views, by their own cameras; the yaw map takes the nearest of them. None where there is no view
+    near a camera of its ring.
+
+    Raises:
+        ValueError: the caption is not the toybox's.
+    """
+    parsed, optics = parse_caption(caption).without_view, _Optics(2.5, 49.1, size)
+    ring = _ring(_YAW_MAP_ELEVATION_DEG[_YAW_MAP_ROW], optics)
+    if float(given.angles_deg(ring).max()) > LARGEST_ANGLE_DEG:
+        return None
+    compared = given[torch.arange(0, len(given.rgb), math.ceil(len(given.rgb) / NUM_HELD_OUT))]
+
+    @functools.cache
+    def true_views(turn_deg: float) -> Float[Tensor, "B H W 4"]:
+        return trace(build_scene(parsed), seen_from(compared.cameras, turn_deg))
+
+    return _compared(caption, compared.rgb, compared.alpha, true_views, given.rgb[given.nearest(ring)], optics)
+
+
+def _compared(
+    caption: str,
+    rgb: Float[Tensor, "B H W 3"],
+    alpha: Float[Tensor, "B H W 1"],
+    true_views: Callable[[float], Float[Tensor, "B H W 4"]],
+    sides: Float[Tensor, "N H W 3"],
+    optics: "_Optics",
+) -> GroundTruthReport:
+    """
+    Args:
+        true_views: by the same cameras, of the object after a turn in degrees.
+        sides: once round.
+    """
+    parsed = parse_caption(caption).without_view
+    turn_deg = _best_turn_deg(rgb, true_views)
+    turned, truth = true_views(turn_deg), _true_rings(parsed, optics)
     true_saturation = appearance(_on_white(turned), turned[..., 3:]).saturation
-    sides = render_function(_ring(_YAW_MAP_ELEVATION_DEG[_YAW_MAP_ROW], optics))[0].float().cpu()
     return GroundTruthReport(
         caption=caption,
-        raw=_agreement(rgb, alpha, _true_views(parsed, 0.0, optics)),
+        raw=_agreement(rgb, alpha, true_views(0.0)),
         turned=_agreement(rgb, alpha, turned),
         turn_deg=turn_deg,
         recognition=recognize(sides, truth[_YAW_MAP_ROW], _other_objects(parsed, optics)),
@@ -156,12 +198,12 @@ def _agreement(
     )
 
 
-def _best_turn_deg(rgb: Float[Tensor, "B H W 3"], caption: ToyboxCaption, optics: _Optics) -> float:
+def _best_turn_deg(rgb: Float[Tensor, "B H W 3"], true_views: Callable[[float], Float[Tensor, "B H W 4"]]) -> float:
     """Every 15 degrees, then finer near the best; 0 is among them, so that turning never loses."""
     best, reach = 0.0, 180.0
     for step in _SEARCH_STEPS_DEG:
         turns = (best + torch.arange(-reach, reach + step / 2, step)).tolist()
-        quality = [float(psnr(rgb, _on_white(_true_views(caption, turn, optics))).mean()) for turn in turns]
+        quality = [float(psnr(rgb, _on_white(true_views(turn))).mean()) for turn in turns]
         best, reach = turns[int(np.argmax(quality))], step
     return float(wrap_degrees(torch.tensor(best)))
 

@@ -14,6 +14,7 @@ from ..cameras.evaluation import turntable_cameras
 from ..priors.base import DiffusionPrior
 from .appearance import Appearance, SelfSimilarity, appearance, self_similarity
 from .camera_gap import NUM_SIDES, CameraGap, camera_gap
+from .given_views import LARGEST_ANGLE_DEG, GivenViews
 from .ground_truth import RenderFunction
 from .view_posterior import view_errors
 
@@ -48,12 +49,15 @@ class Measurement:
     """What was found, before any threshold."""
 
     images: Float[Tensor, "N H W 3"]
-    similarity: SelfSimilarity
+    azimuth_deg: Float[Tensor, "N"]
+    """Where they were taken from."""
+    similarity: SelfSimilarity | None
+    """None where no views once round were given."""
     appearance: Appearance
     view_errors: Float[Tensor, "V N"] | None
-    """Means over the noises; None without a prior of single views."""
+    """Means over the noises; None without a prior of single views, or without views once round."""
     camera_gap: CameraGap | None
-    """None without a multi-view prior."""
+    """None without a multi-view prior, or without views of four sides."""
 
 
 def measure(
@@ -70,14 +74,77 @@ def measure(
     cameras = plan.cameras()
     rgb, alpha = (part.float() for part in render(cameras))
     rgb = rgb.clamp(0, 1)
-    errors = gap = None
+    ring = _Ring(rgb, cameras)
+    return Measurement(
+        rgb,
+        cameras.azimuth_deg,
+        self_similarity(rgb),
+        appearance(rgb, alpha),
+        _view_errors(priors, ring, prompt, plan),
+        _camera_gap(priors, ring.sides(), prompt, plan),
+    )
+
+
+def measure_views(
+    given: GivenViews, prompt: str, priors: Sequence[DiffusionPrior], plan: MeasurementPlan
+) -> tuple[Measurement, list[str]]:
+    """What given views can tell, those nearest to the plan's cameras in their place; and what they cannot, a line each.
+
+    Raises:
+        ValueError: as `measure`.
+    """
+    asked, unmeasured = plan.cameras(), []
+    if given.stand_for(asked):
+        chosen = given[given.nearest(asked)]
+        ring = _Ring(chosen.rgb, chosen.cameras)
+        sides = ring.sides()
+    else:
+        chosen, ring, quarters = given, None, asked[:: plan.num_views // NUM_SIDES]
+        four = given[given.nearest(quarters)] if given.stand_for(quarters) else None
+        sides = None if four is None else _Ring(four.rgb, four.cameras)
+        unmeasured.append(
+            f"front arcs and likeness after turns: no {plan.num_views} views once round, each within "
+            f"{LARGEST_ANGLE_DEG:.0f} degrees of elevation {plan.elevation_deg:.0f}"
+        )
+        if sides is None:
+            unmeasured.append(f"camera gap: no views of four sides, each within {LARGEST_ANGLE_DEG:.0f} degrees")
+    found = Measurement(
+        chosen.rgb,
+        chosen.cameras.azimuth_deg,
+        None if ring is None else self_similarity(ring.rgb),
+        appearance(given.rgb, given.alpha),
+        None if ring is None else _view_errors(priors, ring, prompt, plan),
+        None if sides is None else _camera_gap(priors, sides, prompt, plan),
+    )
+    return found, unmeasured
+
+
+@dataclass(frozen=True)
+class _Ring:
+    """Views once round, in the order of their azimuths."""
+
+    rgb: Float[Tensor, "N H W 3"]
+    cameras: CameraBatch
+
+    def sides(self) -> "_Ring":
+        rows = list(range(0, len(self.rgb), len(self.rgb) // NUM_SIDES))
+        return _Ring(self.rgb[rows], self.cameras[rows])
+
+
+def _view_errors(
+    priors: Sequence[DiffusionPrior], ring: _Ring, prompt: str, plan: MeasurementPlan
+) -> Float[Tensor, "V N"] | None:
     for prior in priors:
         if prior.views_per_group == 1:
-            errors = view_errors(prior, rgb, cameras, prompt, plan.num_noises, plan.seed).mean(dim=0)
-        else:
-            sides = list(range(0, plan.num_views, plan.num_views // NUM_SIDES))
-            gap = camera_gap(prior, rgb[sides], cameras[sides], prompt, max(1, plan.num_noises // 2), plan.seed)
-    return Measurement(rgb, self_similarity(rgb), appearance(rgb, alpha), errors, gap)
+            return view_errors(prior, ring.rgb, ring.cameras, prompt, plan.num_noises, plan.seed).mean(dim=0)
+    return None
+
+
+def _camera_gap(priors: Sequence[DiffusionPrior], sides: _Ring, prompt: str, plan: MeasurementPlan) -> CameraGap | None:
+    for prior in priors:
+        if prior.views_per_group > 1:
+            return camera_gap(prior, sides.rgb, sides.cameras, prompt, max(1, plan.num_noises // 2), plan.seed)
+    return None
 
 
 def plan_for(priors: Sequence[DiffusionPrior], plan: MeasurementPlan) -> MeasurementPlan:

@@ -93,8 +93,10 @@ class Judgment:
 
 
 def measures_of(found: Measurement, likelihood: ViewLikelihood) -> dict[str, float]:
-    """Every measure for which there was a prior."""
-    measures = {"best similarity": found.similarity.most, "least similarity": found.similarity.least}
+    """Every measure for which there was a prior, and views."""
+    measures = {}
+    if found.similarity is not None:
+        measures |= {"best similarity": found.similarity.most, "least similarity": found.similarity.least}
     if found.view_errors is not None:
         measures |= word_measures(found.view_errors, likelihood)
     if found.camera_gap is not None:

@@ -38,7 +38,7 @@ def _draw_views(area: Any, report: AssetReport) -> None:
     every = max(1, len(images) // 12)
     for axes, index in zip(np.ravel(area.subplots(1, 12)), range(0, len(images), every), strict=False):
         axes.imshow(images[index].clamp(0, 1).cpu().numpy())
-        axes.set_title(f"{360 * index / len(images):.0f}", fontsize=8)
+        axes.set_title(f"{float(report.found.azimuth_deg[index]) % 360:.0f}", fontsize=8)
         axes.axis("off")
 
 
@@ -56,7 +56,13 @@ def _draw_circle(axes: Any, report: AssetReport) -> None:
         axes.axhline(FRONT_PROBABILITY, color="#cccccc", linewidth=1)
         axes.legend(loc="upper right", fontsize=8)
     else:
-        axes.text(0.5, 0.5, "no prior of single views was asked", transform=axes.transAxes, ha="center")
+        axes.text(
+            0.5,
+            0.5,
+            "no prior of single views was asked, or not all round",
+            transform=axes.transAxes,
+            ha="center",
+        )
     axes.set(xlim=(-15, 375), ylim=(-0.05, 1.05), xlabel="azimuth of the view, degrees", ylabel="probability")
     axes.set_xticks(range(0, 361, 30))
     if report.truth is not None:
@@ -79,6 +85,9 @@ def _draw_measures(axes: Any, report: AssetReport) -> None:
         rows.append(
             [name, f"{value:.3f}", says, "used" if name in report.judgment.used else "", MEASURES[name].meaning]
         )
+    if not rows:
+        axes.text(0.5, 0.5, "nothing could be measured round the circle", ha="center")
+        return
     table = axes.table(
         rows, colLabels=["measure", "value", "threshold", "", "what it is"], loc="center", cellLoc="left"
     )

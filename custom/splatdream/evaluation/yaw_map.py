@@ -57,6 +57,12 @@ class YawMap:
     label: YawClass
 
 
+def front_share(yaw_map: YawMap) -> float:
+    """The share of views all round that look most like the front: 7 of 24 for a true object."""
+    true_azimuth = wrap_degrees(yaw_map.matched_azimuth_deg + yaw_map.rotation_deg)
+    return float((true_azimuth.abs() <= FRONT_DEG).float().mean())
+
+
 def yaw_map(
     renders: Float[Tensor, "N H W 3"],
     truth: Float[Tensor, "E A H W 3"],

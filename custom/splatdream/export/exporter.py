@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 from ..gaussians.cloud import GaussianCloud
+from ..gaussians.gltf import write_gaussian_glb
+from ..gaussians.packed_files import packing_library, write_packed
 from ..gaussians.ply import write_compressed_ply, write_ply
 from ..gaussians.splat_file import write_splat
 from ..host import Exporter, ExporterOutput, register
 from ..options.option_range import OptionRange, check_fields
-from .model_page import ViewerCamera
+from .model_page import FRONT_VIEW, ViewerCamera
 from .viewer_page import gaussian_model
 from .writing import check_formats, write_page, written_by
 
@@ -24,9 +26,25 @@ _FILES: dict[str, tuple[str, Callable[..., object]]] = {
     "ply": ("cloud.ply", write_ply),
     "compressed_ply": ("cloud.compressed.ply", write_compressed_ply),
     "splat": ("cloud.splat", write_splat),
+    "spz": ("cloud.spz", write_packed),
+    "sog": ("cloud.sog", write_packed),
+    "gltf": ("cloud.glb", write_gaussian_glb),
     "html": ("viewer.html", _write_page),
 }
 """File name and writer by format."""
+
+
+def write_format(name: str, folder: Path, cloud: GaussianCloud, title: str) -> Path:
+    """Writes a cloud in one of `GaussianExporter.formats`, under the name that exporting gives it.
+
+    Raises:
+        ImportError: the format needs a library that is not there.
+        OSError: the folder cannot be written.
+    """
+    file_name, write = _FILES[name]
+    page = {"title": title, "camera": FRONT_VIEW} if name == "html" else {}
+    write(folder / file_name, cloud=cloud, **page)
+    return folder / file_name
 
 
 @register("splatdream-exporter")
@@ -36,7 +54,7 @@ class GaussianExporter(Exporter):
     @dataclass
     class Config(Exporter.Config):
         formats: list[str] = field(default_factory=lambda: ["ply", "splat", "html"])
-        """Files to write: ply, compressed_ply, splat, html."""
+        """Files to write: ply, compressed_ply, splat, spz, sog, gltf (a GLB with KHR_gaussian_splatting), html."""
         title: str = "3D Gaussians"
         """Heading of the html page; write ${system.prompt_processor.prompt} for the prompt."""
         camera_elevation_deg: Annotated[float, OptionRange(-90, 90)] = 15.0
@@ -48,6 +66,8 @@ class GaussianExporter(Exporter):
 
         def __post_init__(self) -> None:
             check_formats("formats", self.formats, _FILES)
+            if any(_FILES[name][1] is write_packed for name in self.formats):
+                packing_library()  # that it is missing must not cost a run
 
     cfg: Config
     formats: ClassVar[tuple[str, ...]] = tuple(_FILES)

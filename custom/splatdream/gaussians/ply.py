@@ -37,12 +37,12 @@ def read_ply(path: str | os.PathLike) -> GaussianCloud:
     elements = read_ply_elements(path)
     vertex = elements.get("vertex", np.empty(0))
     if "packed_position" not in (vertex.dtype.names or ()):
-        return _checked(path, _cloud_from_columns(_plain_columns(path, vertex)))
+        return checked_cloud(path, _cloud_from_columns(_plain_columns(path, vertex)))
     try:
         columns = decode_chunks(elements)
     except ValueError as error:
         raise ValueError(f"{path} is not a compressed PLY of Gaussians: {error}") from error
-    return _checked(path, _cloud_from_columns(columns))
+    return checked_cloud(path, _cloud_from_columns(columns))
 
 
 def _plain_columns(path: Path, vertex: np.ndarray) -> dict[str, np.ndarray]:
@@ -58,13 +58,18 @@ def _plain_columns(path: Path, vertex: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def write_ply(path: str | os.PathLike, cloud: GaussianCloud) -> Path:
+    """`plain_ply` in a file."""
+    return write_bytes(path, plain_ply(cloud))
+
+
+def plain_ply(cloud: GaussianCloud) -> bytes:
     """A plain PLY, every number as it is stored; normals are zero, as 3DGS writes them."""
     columns = _columns_from_cloud(cloud)
     names = ["x", "y", "z", "nx", "ny", "nz", *(name for name in columns if name not in ("x", "y", "z"))]
     rows = np.zeros(len(cloud), np.dtype([(name, "f4") for name in names]))
     for name, column in columns.items():
         rows[name] = column
-    return write_bytes(path, ply_bytes({"vertex": rows}))
+    return ply_bytes({"vertex": rows})
 
 
 def write_compressed_ply(path: str | os.PathLike, cloud: GaussianCloud) -> Path:
@@ -138,7 +143,12 @@ def _stacked(columns: Iterable[np.ndarray]) -> Float[Tensor, "N columns"]:
     return torch.from_numpy(np.stack([np.asarray(column, dtype=np.float32) for column in columns], axis=1))
 
 
-def _checked(path: Path, cloud: GaussianCloud) -> GaussianCloud:
+def checked_cloud(path: Path, cloud: GaussianCloud) -> GaussianCloud:
+    """What was read from a file, with infinite logits and logarithms cut off.
+
+    Raises:
+        ValueError: it holds no Gaussians, or values that are not finite.
+    """
     if len(cloud) == 0:
         raise ValueError(f"{path} holds no Gaussians")
     cloud.opacity_logits.clamp_(-MAX_LOGIT, MAX_LOGIT)

@@ -10,7 +10,18 @@ import torch
 
 from .part import Part, Results, Settings
 
-PACKAGES = ("splatdream", "torch", "numpy", "gsplat", "diffusers", "transformers", "peft", "numba", "embreex")
+PACKAGES = (
+    "splatdream",
+    "torch",
+    "numpy",
+    "gsplat",
+    "diffusers",
+    "transformers",
+    "peft",
+    "numba",
+    "embreex",
+    "warp-lang",
+)
 
 
 def measure(settings: Settings, results: Results) -> None:

@@ -28,7 +28,8 @@ PYTHONPATH=custom:.gpu-packages python -m splatdream doctor --gpu
 ```
 
 The usual packages are those of requirements.txt that the folder does not hold. Without imageio-ffmpeg runs end before
-their turntable, and without embreex there is no mesh; both are too large for the folder, and the suite goes on.
+their turntable, without embreex there is no mesh, and without warp-lang meshes are traced on the host; these are too
+large for the folder, and the suite goes on.
 """
 
 

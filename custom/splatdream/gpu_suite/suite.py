@@ -25,6 +25,7 @@ PARTS: Mapping[str, Part] = {
         marked_tests.PART,
         rasterizers.PART,
         guidance_step.PART,
+        guidance_step.LARGE_PART,
         whole_runs.PART,
         many_runs.PART,
     )

@@ -15,7 +15,8 @@ WHEELS = (
     "fast-simplification==0.2.0",
     "beartype==0.23.1",
 )
-"""Not among them, for their size: imageio-ffmpeg (turntables) and embreex (meshes); the suite says what is not run."""
+"""Not among them, for their size: imageio-ffmpeg (turntables), embreex (meshes) and warp-lang (meshes on a GPU); the
+suite says what is not run."""
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_24_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 # Two thirds of gsplat's wheel: the documentation and the tests of a library of headers.
 _UNUSED = ("/third_party/glm/doc/", "/third_party/glm/test/")

@@ -36,6 +36,19 @@ class AnyGuidance(Updateable):
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         """The opposite of `state_dict`."""
 
+    def step_pictures(
+        self,
+        rgb: Float[Tensor, "B H W 3"],
+        prompt_utils: object,
+        background_color: Float[Tensor, "B 3"] | None = None,
+        **batch: object,
+    ) -> Mapping[str, Float[Tensor, "B h w 3"]]:
+        """What its prior makes of rendered views, by name, for whoever watches; none unless it says so.
+
+        The run does not notice: nothing is counted, and every draw has a generator of its own.
+        """
+        return {}
+
     def trainable_parameters(self, device: torch.device | str | None = None) -> list[dict[str, object]]:
         """Groups for the run's one optimizer.
 
@@ -86,6 +99,11 @@ class PriorGuidance(AnyGuidance, BaseObject):
             raise ValueError(
                 f"prompt_processor.source_modifier {prompts.source_modifier!r} has no effect on this guidance; "
                 "leave it out, or set guidance.method: sds_bridge"
+            )
+        if not self._prior.reads_texts and prompts.negative_prompt:
+            raise ValueError(
+                f"prompt_processor.negative_prompt {prompts.negative_prompt!r} has no effect: "
+                f"{type(self._prior).__name__} reads no texts; leave it out"
             )
         self._encode(prompts)  # now: what the prior cannot read must not cost a run's beginning
         return prompts

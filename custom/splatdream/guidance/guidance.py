@@ -17,6 +17,7 @@ from .gradient import FiniteGradients, GradientScale, clip_gradient, distillatio
 from .methods.registry import guidance_method
 from .reward import STRATEGIES, RewardedDraws
 from .step import ANYWHERE, GuidedStep, StepSettings
+from .step_pictures import step_pictures
 from .surface_noise import Surface
 
 
@@ -76,6 +77,8 @@ class Guidance(PriorGuidance):
         self._method = guidance_method(self.cfg.method)
         super().configure()
         self._method.check_prior(self._prior)
+        if not self._prior.reads_texts:
+            self._refuse_mixed_texts()
         self.reads_source = self._method.needs_source
         self.reads_surface = self._method.keeps_noise
         steps = self.cfg.gradient_scale_steps
@@ -85,6 +88,13 @@ class Guidance(PriorGuidance):
         self.learner = self._method.make_learner(self._prior, self.cfg.seed, dict(self.cfg.method_options))
         for parameter in [] if self.learner is None else self.learner.parameters():
             parameter.register_hook(self.finite)
+
+    def _refuse_mixed_texts(self) -> None:
+        for name in ("perp_neg", "interpolated_views"):
+            if self.cfg[name]:
+                raise ValueError(
+                    f"guidance.{name} weighs view texts, and {type(self._prior).__name__} reads none; leave it out"
+                )
 
     def _check(self) -> None:
         super()._check()
@@ -175,6 +185,19 @@ class Guidance(PriorGuidance):
             "max_step": last,
             "denoiser_evaluations": step.counter.count,
         }
+
+    def step_pictures(
+        self,
+        rgb: Float[Tensor, "B H W 3"],
+        prompt_utils: object,
+        background_color: Float[Tensor, "B 3"] | None = None,
+        **batch: object,
+    ) -> Mapping[str, Float[Tensor, "B h w 3"]]:
+        """`noisy` and `denoised`; see `AnyGuidance`, and step_pictures.py."""
+        latents = self._prior.encode_images(rgb)
+        return step_pictures(
+            self._guided_step(latents, prompt_utils, background_color, batch, self._step, self._settings)
+        )
 
     def _gradient(self, step: GuidedStep, supplied: Mapping[str, object]) -> Float[Tensor, "B ..."]:
         """w(t) times the method's gradient, for the noise of the step or for draws that a reward chooses."""

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 
 from ..gaussians.cloud import GaussianCloud
+from ..gaussians.composition import transform
+from ..gaussians.gltf import glb_holds_gaussians, read_gaussian_glb
 from ..gaussians.ply import holds_gaussians, read_ply, read_points_ply
 from ..runner.results import newest_files
 from ..storage.free_memory import require_free_memory
@@ -20,6 +22,13 @@ _ARRAY_MEMORY_GROWTH = 4
 def from_ply(path: Path) -> GaussianCloud | SurfacePoints:
     """Gaussians where the file holds them, else its vertices as points."""
     return read_ply(path) if holds_gaussians(path) else SurfacePoints(*read_points_ply(path))
+
+
+def from_glb(path: Path, num_points: int, generator: torch.Generator) -> GaussianCloud | SurfacePoints:
+    """Gaussians where the file holds them, else `from_mesh`."""
+    if not glb_holds_gaussians(path):
+        return from_mesh(path, num_points, generator)
+    return transform(read_gaussian_glb(path), torch.eye(3)[_WORLD_TO_GLTF])
 
 
 def from_mesh(path: Path, num_points: int, generator: torch.Generator) -> SurfacePoints:

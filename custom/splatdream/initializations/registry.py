@@ -9,10 +9,11 @@ import torch
 from ..gaussians.cloud import GaussianCloud
 from ..gaussians.composition import transform, with_sh_degree
 from ..gaussians.initialization import ball, from_points
+from ..gaussians.packed_files import PACKED_SUFFIXES, read_packed
 from ..gaussians.splat_file import read_splat
 from ..priors.shap_e import ShapEConfig
 from ..texture.mesh_files import SUFFIXES
-from .files import file_of_run, from_arrays, from_mesh, from_ply
+from .files import file_of_run, from_arrays, from_glb, from_mesh, from_ply
 from .frames import Frame, find_frame
 from .growth import GrowthConfig, grown
 from .shap_e import from_shap_e
@@ -92,6 +93,16 @@ def _mesh(beginning: Beginning) -> SurfacePoints:
     return from_mesh(Path(beginning.source), beginning.num_points, beginning.generator())
 
 
+def _glb(beginning: Beginning) -> GaussianCloud | SurfacePoints:
+    """Gaussians of a GLB file, or points on the surface that it holds."""
+    return from_glb(Path(beginning.source), beginning.num_points, beginning.generator())
+
+
+def _packed(beginning: Beginning) -> GaussianCloud:
+    """Gaussians of an SPZ or SOG file."""
+    return read_packed(beginning.source)
+
+
 def _ply(beginning: Beginning) -> GaussianCloud | SurfacePoints:
     """Gaussians, or points, of a PLY file."""
     return from_ply(Path(beginning.source))
@@ -114,7 +125,9 @@ INITIALIZATIONS: dict[str, Initialization] = {
     "shap-e": Initialization(_shap_e, "shap-e"),
     "toybox": Initialization(_toybox, "splatdream"),
     **dict.fromkeys(SUFFIXES, Initialization(_mesh, "gltf")),
+    ".glb": Initialization(_glb, "gltf"),
     ".ply": Initialization(_ply, "splatdream"),
+    **dict.fromkeys(PACKED_SUFFIXES, Initialization(_packed, "splatdream")),
     ".splat": Initialization(_splat, "splatdream"),
     ".npz": _ARRAYS,
     ".npy": _ARRAYS,

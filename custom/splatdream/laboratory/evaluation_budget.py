@@ -91,7 +91,10 @@ class _StepCounter:
         prompts = OmegaConf.to_container(resolved.system.prompt_processor, resolve=True)
         guidance_class = find(resolved.system.guidance_type)
         if not issubclass(guidance_class, Guidance):
-            raise ValueError(f"{resolved.system.guidance_type} does not count its evaluations; use splatdream-guidance")
+            raise ValueError(
+                f"{resolved.system.guidance_type} does not spend its evaluations step by step; give this variant its "
+                "numbers as settings, without a budget of evaluations"
+            )
         self._cameras = CameraDataModule(data).cfg
         null = {"views_per_group": self._cameras.views_per_group}
         self._guidance = guidance_class(guidance | {"prior_type": "splatdream-null-prior", "prior": null})

@@ -9,10 +9,9 @@ from torch import Tensor
 
 from ..assets.finished import FinishedAsset, open_asset
 from ..cameras.batch import CameraBatch
-from ..cameras.conventions import wrap_degrees
 from ..evaluation.ground_truth import evaluate_against_toybox
 from ..evaluation.mesh_quality import evaluate_mesh
-from ..evaluation.yaw_map import FRONT_DEG, YawClass, YawMap
+from ..evaluation.yaw_map import YawClass, front_share
 from ..runner.results import RunResult, by_step
 from ..texture.mesh_files import read_mesh
 
@@ -37,7 +36,11 @@ def final_asset(result: RunResult) -> FinishedAsset:
     Raises:
         FileNotFoundError: it left none of them.
     """
-    return open_asset(result.file(next((role for role in ("mesh", "field") if role in result.files), "cloud")))
+    return open_asset(_asset_file(result))
+
+
+def _asset_file(result: RunResult) -> Path:
+    return result.file(next((role for role in ("mesh", "field") if role in result.files), "cloud"))
 
 
 def cost(asset: FinishedAsset, prompt: str, result: RunResult) -> Mapping[str, Number]:
@@ -46,6 +49,10 @@ def cost(asset: FinishedAsset, prompt: str, result: RunResult) -> Mapping[str, N
     evaluations = manifest["denoiser_evaluations"]
     seconds = round(sum(manifest["seconds_by_stage"].values()), 2)
     return {"steps": manifest["steps"], "evaluations": evaluations, "seconds": seconds, **sizes}
+
+
+def size(asset: FinishedAsset, prompt: str, result: RunResult) -> Mapping[str, Number]:
+    return {"bytes": _asset_file(result).stat().st_size}
 
 
 def toybox_truth(asset: FinishedAsset, prompt: str, result: RunResult) -> Mapping[str, Number]:
@@ -67,12 +74,6 @@ def toybox_truth(asset: FinishedAsset, prompt: str, result: RunResult) -> Mappin
         **faced,
         "class": report.label,
     }
-
-
-def front_share(yaw_map: YawMap) -> float:
-    """The share of views all round that look most like the front: 7 of 24 for a true object."""
-    true_azimuth = wrap_degrees(yaw_map.matched_azimuth_deg + yaw_map.rotation_deg)
-    return float((true_azimuth.abs() <= FRONT_DEG).float().mean())
 
 
 def mesh_quality(asset: FinishedAsset, prompt: str, result: RunResult) -> Mapping[str, Number]:
@@ -100,6 +101,7 @@ MEASURES: Mapping[str, Measure] = {
         ("steps", "evaluations", "seconds"),
         "*Seconds* are those of the optimization; *evaluations* are images through the denoiser.",
     ),
+    "size": Measure(size, ("bytes",), "*Bytes* are those of the file that the run left: its mesh, field or PLY."),
     "toybox": Measure(
         toybox_truth,
         (

@@ -59,6 +59,9 @@ class DiffusionPrior(ABC):
     """The frozen denoising network, a UNet or transformer of diffusers, for methods that train low-rank weights on it
     (VSD); None if there is none. `predict_noise` calls it and lets gradients through to weights that require them."""
 
+    reads_texts: bool = True
+    """False where any text that is not empty means the same, and a negative prompt nothing (Zero-1-to-3)."""
+
     prediction_type: str = "epsilon"
     """What the network itself predicts: epsilon, v_prediction (the velocity of the noise process) or sample."""
 

@@ -73,7 +73,7 @@ class LatentDiffusionPrior(DiffusionPrior):
         network: nn.Module,
         time_embedding: nn.Module,
         vae: nn.Module,
-        texts: CachedTexts,
+        texts: CachedTexts | None,
         schedule: NoiseProcess,
         prediction_type: str,
         image_size: int,
@@ -84,6 +84,7 @@ class LatentDiffusionPrior(DiffusionPrior):
         """
         Args:
             time_embedding: the part of `network` that embeds the timestep.
+            texts: None where a subclass encodes them itself.
             encoder_files: where autoencoder and text encoder came from, if not from `files`.
             loras: what has been added to the weights of `network` and is added to the text encoder.
         """
@@ -115,7 +116,7 @@ class LatentDiffusionPrior(DiffusionPrior):
             **({"loras": [{"path": str(lora.path), **lora.content()} for lora in self._loras]} if self._loras else {}),
             "prediction_type": self.prediction_type,
             "image_size": self.image_size,
-            "text_encoder_revision": self._texts.revision,
+            "text_encoder_revision": None if self._texts is None else self._texts.revision,
             "dtype": None if self._device is None else str(self._dtype).removeprefix("torch."),
         }
 

@@ -16,6 +16,7 @@ _OPENRAIL_1 = "CreativeML OpenRAIL-M"
 _OPENRAIL_2 = "CreativeML OpenRAIL++-M"
 _MVDREAM = "OpenRAIL (code MIT)"
 _STABILITY = "Stability AI Community License"
+_STABILITY_RESEARCH = "Stability AI Non-Commercial Research Community License"
 
 # A pipeline's repository holds every part several times and extra checkpoints; this is one set of all that is needed.
 _ONE_SET = ("*.json", "*/*.txt", "*/model.safetensors", "*/diffusion_pytorch_model.safetensors")
@@ -74,6 +75,11 @@ ALIASES: dict[str, tuple[HubModel, ...]] = {
         HubModel("MVDream/MVDream", _MVDREAM, "sd-v1.5-4view.pt"),
         HubModel("KokeCacao/mvdream-hf", _MVDREAM),
     ),
+    "zero123-xl": (
+        HubModel("ashawkey/zero123-xl-diffusers", "MIT"),
+        HubModel("bennyguo/zero123-xl-diffusers", "MIT"),
+    ),
+    "stable-zero123": (HubModel("ashawkey/stable-zero123-diffusers", _STABILITY_RESEARCH),),
     "sd3": (_gated("stabilityai/stable-diffusion-3-medium-diffusers", _STABILITY),),
     "sd35-medium": (_gated("stabilityai/stable-diffusion-3.5-medium", _STABILITY),),
     "sd35-large": (_gated("stabilityai/stable-diffusion-3.5-large", _STABILITY),),

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
+from ..cameras.picture import load_picture
 from ..host import BaseObject, config_to_primitive, info, register
-from ..options.option_range import OptionRange
+from ..options.option_range import OptionRange, check_choice
 from ..storage.cache_folder import cache_folder
 from .condition_cache import ConditionCache
 from .content import files_content
@@ -13,13 +15,14 @@ from .flux import FLUX_PARTS, FluxPrior, load_flux
 from .kept import kept_or_loaded
 from .latent_diffusion import LatentDiffusionPrior, NetworkOptions
 from .loras import Lora, loras_of
-from .model_files import STABLE_DIFFUSION_PARTS, ModelFiles, locate_model
+from .model_files import STABLE_DIFFUSION_PARTS, ModelFiles, file_sha256, locate_model
 from .mvdream import ENCODER_PARTS, MVDreamPrior, load_mvdream
 from .sd3_texts import T5_PARTS
 from .sdxl import SDXL_PARTS, StableDiffusionXLPrior, load_sdxl
 from .single_file import locate_folder_or_file
 from .stable_diffusion import StableDiffusionPrior, load_stable_diffusion
 from .stable_diffusion_3 import SD3_PARTS, StableDiffusion3Prior, load_stable_diffusion_3
+from .zero123 import LAST_NUMBERS, ZERO123_PARTS, Zero123Prior, load_zero123, locate_zero123
 
 _LARGEST_SHRINKING = 8
 """Pixels to a latent of the published autoencoders."""
@@ -192,6 +195,42 @@ class RegisteredMVDreamPrior(NetworkPrior):
             views_per_group=self.cfg.views_per_group,
             prompt_suffix=self.cfg.prompt_suffix,
         )
+
+
+@register("splatdream-zero123-prior")
+class RegisteredZero123Prior(NetworkPrior):
+    """Zero-1-to-3, which is told one picture and reads no texts. Call it for the prior."""
+
+    @dataclass
+    class Config(NetworkPrior.Config):
+        model: str = "zero123-xl"
+        """Short name (zero123-xl, stable-zero123), hub id, or folder in diffusers layout."""
+        picture: dict = field(default_factory=dict)
+        """What the object looks like, and the camera that saw it; `${system.picture}`."""
+        last_number: str = ""
+        """Fourth number of a camera: distance, by how much it is farther than the picture's; elevation, how far the
+        picture's stands from overhead; empty: elevation where the model's name has "stable-zero123", else distance."""
+
+    cfg: Config
+    models: ClassVar[Mapping[str, tuple[str, ...]]] = {"model": ZERO123_PARTS}
+
+    def configure(self) -> None:
+        super().configure()
+        if self.cfg.last_number:
+            check_choice("prior.last_number", self.cfg.last_number, LAST_NUMBERS)
+
+    def content(self) -> dict[str, object]:
+        picture = config_to_primitive(self.cfg.picture)
+        load_picture(picture)  # now: what shows no object must not cost a run's beginning
+        path = Path(str(picture.pop("path"))).expanduser()
+        return super().content() | {"picture": {"file": file_sha256(path), **picture}}
+
+    def files(self, name: str, parts: tuple[str, ...]) -> ModelFiles:
+        return locate_zero123(self.cfg.model, self.cfg.revision or None, self.cfg.offline, self.options().prefers_half)
+
+    def __call__(self) -> Zero123Prior:
+        picture = load_picture(config_to_primitive(self.cfg.picture))
+        return self.load(load_zero123, picture=picture, last_number=self.cfg.last_number)
 
 
 @register("splatdream-sd3-prior")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from ..priors.kept import KeptPrior
 from ..priors.model_files import file_sha256
@@ -26,9 +26,10 @@ Executor = Callable[[Sequence[str], Path], int]
 """Trains what arguments of `splatdream train` say, keeps what is said on stderr in a file, returns the exit code."""
 
 _INTERRUPTED = (130, -signal.SIGINT)
-_LOG = "run.log"
+LOG = "run.log"
+"""What a run said, in its folder."""
 # The record goes first: from then on the folder is not taken for a finished run.
-_WRITTEN_BY_A_RUN = ("result.json", "save", "ckpts", "configs", "csv_logs", "tb_logs", "cmd.txt", _LOG)
+_WRITTEN_BY_A_RUN = ("result.json", "save", "ckpts", "configs", "csv_logs", "tb_logs", "cmd.txt", LOG)
 _LINES_OF_ERROR = 3
 
 
@@ -55,11 +56,28 @@ class ChildProcess:
     command: Sequence[str] = (sys.executable, "-m", __name__.split(".")[0])
 
     def __call__(self, arguments: Sequence[str], log: Path) -> int:
+        with log.open("w") as file, self.begin(arguments, file) as process:
+            try:
+                return process.wait()
+            except BaseException:
+                process.kill()
+                raise
+
+    def begin(self, arguments: Sequence[str], log: TextIO, in_background: bool = False) -> subprocess.Popen:
+        """The process, under way.
+
+        Args:
+            in_background: whether Ctrl-C in this terminal is none of its business.
+        """
         paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
-        command = [*self.command, "train", *arguments]
-        with log.open("w") as file:
-            return subprocess.run(command, stdout=file, stderr=file, env=environment, check=False).returncode
+        return subprocess.Popen(
+            [*self.command, "train", *arguments],
+            stdin=subprocess.DEVNULL if in_background else None,
+            stdout=log,
+            stderr=log,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+            start_new_session=in_background,
+        )
 
 
 @dataclass(frozen=True)
@@ -96,11 +114,8 @@ def _run(request: RunRequest, key: str, folder: Path, execute: Executor) -> RunR
     if folder.resolve() in Path(request.config).resolve().parents:
         raise ValueError(f"{request.config} is in the folder that the run would replace; copy it elsewhere")
     _clear(folder)
-    place = [setting("exp_root_dir", str(folder.parent.parent)), setting("name", folder.parent.name)]
-    # A trial's parsed.yaml brings its own timestamp along.
-    place += [setting("tag", folder.name), "use_timestamp=false", "timestamp="]
     began = time.monotonic()
-    exit_code = execute(["--config", request.config, *request.settings(), *place], folder / _LOG)
+    exit_code = execute(["--config", request.config, *request.settings(), *placed(folder)], folder / LOG)
     if exit_code in _INTERRUPTED:
         raise KeyboardInterrupt
     result = _result(folder, key, exit_code, time.monotonic() - began)
@@ -108,6 +123,13 @@ def _run(request: RunRequest, key: str, folder: Path, execute: Executor) -> RunR
     if result.error is not None:
         raise RuntimeError(f"the run in {folder} failed: {result.error}; what finished before it is kept")
     return result
+
+
+def placed(folder: Path) -> list[str]:
+    """Settings that make a folder that of a run."""
+    place = [setting("exp_root_dir", str(folder.parent.parent)), setting("name", folder.parent.name)]
+    # A trial's parsed.yaml brings its own timestamp along.
+    return [*place, setting("tag", folder.name), "use_timestamp=false", "timestamp="]
 
 
 def _clear(folder: Path) -> None:
@@ -131,7 +153,7 @@ def _result(folder: Path, key: str, exit_code: int, seconds: float) -> RunResult
     return RunResult(
         fingerprint=key,
         status="failed" if exit_code else "finished",
-        error=_sentence(exit_code, folder / _LOG) if exit_code else None,
+        error=what_went_wrong(exit_code, folder / LOG) if exit_code else None,
         seconds=round(seconds, 2),
         evaluations=measured.get("denoiser_evaluations"),
         manifest="save/manifest.json" if measured else None,
@@ -141,7 +163,7 @@ def _result(folder: Path, key: str, exit_code: int, seconds: float) -> RunResult
     )
 
 
-def _sentence(exit_code: int, log: Path) -> str:
+def what_went_wrong(exit_code: int, log: Path) -> str:
     """What went wrong: the host's own sentence, or how the process ended and what it said last."""
     text = log.read_text(errors="replace") if log.is_file() else ""
     _, *errors = re.split(r"^error: ", text, flags=re.MULTILINE)

@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import __version__
 from ..host import find
+from ..photographs.folder import files_read
 from ..priors.content import files_content, json_sha256, prior_content
 from ..priors.model_files import ModelFiles, file_sha256
 from ..startup.registration import register_all
@@ -70,13 +71,17 @@ def _text_by_content(value: str) -> Any:
 
 
 def _folder_content(folder: Path) -> dict[str, object] | None:
-    """Of an earlier run, what it exported; of a model in diffusers layout, its files. None for any other folder."""
+    """Of an earlier run, what it exported; of a model in diffusers layout, its files; of photographs, theirs. None for
+    any other folder."""
     if (folder / "model_index.json").is_file():
         parts = [part.name for part in sorted(folder.iterdir()) if part.is_dir()]
         return {"model": files_content(ModelFiles(str(folder), str(folder), None, folder, tuple(parts)))}
     exported = newest_files(folder)
     found = {role: _file_content(folder / exported[role]) for role in ("cloud", "mesh") if role in exported}
-    return {"run": found} if found else None
+    if found:
+        return {"run": found}
+    views = {path.relative_to(folder).as_posix(): file_sha256(path) for path in files_read(folder)}
+    return {"photographs": views} if views else None
 
 
 def _file_content(path: Path) -> str:

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-_NUMBA_PREFIX = "numba_"
+_COMPILED_PREFIXES = ("numba_", "warp_")
 
 
 def annotated_modules() -> list[str]:
-    """Full names of this package's modules, without those that Numba compiles: it cannot compile a wrapped function."""
+    """Full names of this package's modules, without those that Numba or Warp compiles, which cannot be wrapped."""
     package = Path(__file__).parents[1]
     plugin, names = __package__.rpartition(".")[0], []
     for path in sorted(package.rglob("*.py")):
-        if path.stem != "__init__" and not path.stem.startswith(_NUMBA_PREFIX):
+        if path.stem != "__init__" and not path.stem.startswith(_COMPILED_PREFIXES):
             names.append(".".join([plugin, *path.relative_to(package).with_suffix("").parts]))
     return names

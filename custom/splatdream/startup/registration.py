@@ -18,7 +18,9 @@ REGISTERING_MODULES: tuple[str, ...] = (
     ".guidance.clip_reward",
     ".guidance.denoising",
     ".guidance.guidance",
+    ".guidance.photographs",
     ".guidance.presets",
+    ".guidance.sampled_views",
     ".priors.registered",
     ".priors.registered_networks",
     ".prompts.processor",
@@ -27,6 +29,8 @@ REGISTERING_MODULES: tuple[str, ...] = (
     ".rendering.field_renderer",
     ".rendering.renderer",
     ".systems.distillation",
+    ".systems.fit",
+    ".systems.image_distillation",
     ".systems.texture_refinement",
     ".texture.renderer",
 )

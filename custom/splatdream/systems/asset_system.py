@@ -1,21 +1,28 @@
 """What every system of this package does: train an asset, whatever it is, under a guidance, and record the run."""
 
-from dataclasses import dataclass, field
-from typing import Annotated, Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from ..cameras.pixel_size import training_pixel_size
+from ..export.summary_page import Pictures, RunSummary
 from ..gaussians.optimizer_groups import make_adam, set_learning_rates
 from ..host import HOST, BaseLift3DSystem, Exporter, config_to_primitive, find, info
 from ..losses.regularizers import regularization
 from ..options.option_range import OptionRange, RangeOfEach, check_fields
 from ..viewer.live_view import LiveView
+from ..viewer.run_window import RunWindow
 from .guidance_driver import GuidanceDriver
+from .run_history import validation_pictures
 from .run_manifest import make_manifest
-from .run_record import Batch, RunRecord
+from .run_record import Batch, RunRecord, sheet_cameras
 from .stage_timer import StageTimer, peak_memory_bytes
+from .true_views import with_truth
+from .watched_step import keep_gradient, step_as_watched
 
 
 class AssetSystem(BaseLift3DSystem):
@@ -41,6 +48,8 @@ class AssetSystem(BaseLift3DSystem):
         """Port of a local page that shows the asset while it changes; 0 is none."""
 
     cfg: Config
+    own_losses: ClassVar[tuple[str, ...]] = ()
+    """Names of what `further_losses` returns."""
 
     def configure(self) -> None:
         check_fields("system", self.cfg, self.Config)
@@ -50,7 +59,7 @@ class AssetSystem(BaseLift3DSystem):
             if self.cfg[key]:
                 raise ValueError(f"system.{key} is not read: learning rates and their schedules are in system.geometry")
         self.driver = GuidanceDriver(self.cfg.loss, self.C)
-        self.driver.check_weights(self.geometry.regularizers())
+        self.driver.check_weights({*self.geometry.regularizers(), *self.own_losses})
         self._refinement = self.geometry.refinement(self.cfg.densification, self.cfg.seed)
         self._record = RunRecord(self.get_save_path, self._render_view)
         self._timer = StageTimer()
@@ -82,6 +91,7 @@ class AssetSystem(BaseLift3DSystem):
         if self.cfg.export_after_training:
             # Now, not after training: a format that does not exist must not cost a run.
             self._make_exporter()
+        self._window = RunWindow(Path(self.get_save_path("manifest.json")).parents[1])
         if self.cfg.live_view_port:
             self._live_view = LiveView(self.cfg.live_view_port, title=self._title())
             info(f"live view: {self._live_view.url}")
@@ -92,16 +102,29 @@ class AssetSystem(BaseLift3DSystem):
         """The views of a step, made of the data module's."""
         return batch
 
+    def further_losses(self, batch: Batch) -> Mapping[str, Tensor]:
+        """What a system asks of the asset besides, by name; weighted like regularizers, and not followed by refinement.
+
+        Args:
+            batch: the views of the step.
+        """
+        return {}
+
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         step, optimizer = self.true_global_step, self.optimizers()
         batch = self.training_views(batch, step)
         with self._timer.stage("render"):
             rendered = self.renderer(**batch)
+        asked = self._window.asked()
+        if asked is not None:
+            keep_gradient(rendered)
         with self._timer.stage("guidance"):
             guided = self.driver.ask(rendered, batch)
         distillation = self.driver.loss(guided)
         terms = self.geometry.regularizers()
         regularizer = regularization(terms, rendered, {name: self.driver.weight(name) for name in terms})
+        further = self.further_losses(batch)
+        regularizer = sum((self.driver.weight(name) * loss for name, loss in further.items()), start=regularizer)
         with self._timer.stage("backward"):
             if self._refinement is None:
                 self.manual_backward(distillation + regularizer)
@@ -120,7 +143,10 @@ class AssetSystem(BaseLift3DSystem):
             with self._timer.stage("densification"):
                 # After the optimizer step: refining replaces the parameters, and with them that step's gradient.
                 self.log_dict(self._refinement.refine(step + 1, optimizer.optimizer))
-        self._report(guided, distillation + regularizer)
+        self._report({**guided, **{f"loss_{name}": loss for name, loss in further.items()}}, distillation + regularizer)
+        if asked is not None:
+            with self._timer.stage("watched"):
+                self._window.show(step_as_watched(step + 1, asked, self.geometry, self.driver, rendered, batch))
         if self._live_view is not None:
             self._live_view.update(self.geometry.draw, "\n\n".join([f"step {step + 1}", *self._sizes_in_words()]))
 
@@ -141,6 +167,7 @@ class AssetSystem(BaseLift3DSystem):
             self._refinement.load_state_dict(state["refinement"])
 
     def on_train_end(self) -> None:
+        self._window.close()
         if self._live_view is not None:
             self._live_view.close()
         if self.cfg.export_after_training:
@@ -168,11 +195,8 @@ class AssetSystem(BaseLift3DSystem):
     def on_test_epoch_end(self) -> None:
         name = f"it{self.true_global_step}-test"
         turntable = self._record.write_turntable(f"{name}.mp4", self.cfg.turntable_fps)
-        sheet = self._write_contact_sheet(f"{name}-contact-sheet.png")
-        sizes = {size.capitalize(): f"{number:,}" for size, number in self.geometry.sizes().items()}
-        facts = {"steps": str(self.true_global_step)} | sizes
-        model = self.geometry.page_model()
-        self._page = self._record.write_page(f"{name}.html", model, self._title(), sheet, turntable, facts)
+        pictures = self._write_contact_sheet(f"{name}-contact-sheet.png")
+        self._page = self._record.write_page(f"{name}.html", self._summary(pictures, turntable))
 
     def on_test_end(self) -> None:
         super().on_test_end()
@@ -197,7 +221,23 @@ class AssetSystem(BaseLift3DSystem):
         with torch.no_grad():
             return self.renderer(**batch)["comp_rgb"][0].clamp(0, 1)
 
-    def _write_contact_sheet(self, name: str) -> Tensor:
+    def _summary(self, pictures: Pictures, turntable: Path) -> RunSummary:
+        """What the page shows; without `html` among the exporter's formats nothing that takes long to make."""
+        sizes = {size.capitalize(): f"{number:,}" for size, number in self.geometry.sizes().items()}
+        facts = {
+            "prompt": self._title(),
+            "method": str(self.cfg.guidance.get("method", self.cfg.guidance_type)),
+            "steps": str(self.true_global_step),
+        }
+        summary = RunSummary(self._title(), pictures, turntable_mp4=turntable.read_bytes(), facts=facts | sizes)
+        if "html" not in self.cfg.exporter.get("formats", ["html"]):
+            return summary
+        cameras = sheet_cameras(self._last_view, self.cfg.contact_sheet_elevations_deg)
+        return with_truth(
+            replace(summary, model=self.geometry.page_model(), history=validation_pictures(turntable.parent)), cameras
+        )
+
+    def _write_contact_sheet(self, name: str) -> Pictures:
         return self._record.write_sheet(name, self._last_view, list(self.cfg.contact_sheet_elevations_deg))
 
     def _evaluation_cameras(self) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """A run's guidance: building it, asking it, its losses, its cost, its place in a checkpoint."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from typing import Any
 
@@ -11,7 +11,7 @@ from ..guidance.base import AnyGuidance, adopted
 from ..guidance.methods.registry import METHODS
 from ..host import Updateable, find
 
-_GUIDANCE_LOSSES = ("sds", "denoise", "vsd", "lora", "sdi", "train", "sd")
+_GUIDANCE_LOSSES = ("sds", "denoise", "l1", "dssim", "vsd", "lora", "sdi", "train", "sd")
 """What names of losses begin with in our guidances, and in threestudio's (loss_train_phi, ...), apart from learners."""
 
 
@@ -32,7 +32,7 @@ class GuidanceDriver(Updateable):
         self.num_evaluations = 0
         """Of the denoiser, so far."""
 
-    def check_weights(self, regularizers: Mapping[str, object]) -> None:
+    def check_weights(self, regularizers: Iterable[str]) -> None:
         """A weight that no loss answers to would be silently without effect.
 
         Raises:
@@ -75,14 +75,19 @@ class GuidanceDriver(Updateable):
         guided = self.guidance(
             rendered["comp_rgb"],
             self._prompts,
-            # Backgrounds that are one color a view, as the priors want to know them, are their own mean.
-            background_color=rendered["comp_rgb_bg"].detach().mean(dim=(1, 2)),
+            background_color=_background(rendered),
             **batch,
             **surface,
             rgb_as_latents=False,
         )
         self.num_evaluations += int(guided.get("denoiser_evaluations", 0))
         return guided
+
+    @torch.no_grad()
+    def pictures(self, rendered: Mapping[str, Tensor], batch: Mapping[str, Any]) -> Mapping[str, Tensor]:
+        """What the prior makes of rendered views (`AnyGuidance.step_pictures`)."""
+        rgb = rendered["comp_rgb"].detach()
+        return self.guidance.step_pictures(rgb, self._prompts, background_color=_background(rendered), **batch)
 
     def loss(self, guided: Mapping[str, Any]) -> Tensor:
         """The weighted sum of the guidance's losses; works with any guidance that returns `loss_*`."""
@@ -106,3 +111,8 @@ class GuidanceDriver(Updateable):
         """May come before `build`, as it does when a run is resumed."""
         self._restored = state["guidance"]
         self.num_evaluations = state["denoiser_evaluations"]
+
+
+def _background(rendered: Mapping[str, Tensor]) -> Tensor:
+    """[B, 3]: backgrounds that are one color a view, as the priors want to know them, are their own mean."""
+    return rendered["comp_rgb_bg"].detach().mean(dim=(1, 2))

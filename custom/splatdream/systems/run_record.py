@@ -9,16 +9,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..cameras.batch import CameraBatch
 from ..cameras.evaluation import contact_sheet_cameras
 from ..export.contact_sheet import contact_sheet
-from ..export.model_page import PageModel
-from ..export.summary_page import summary_html
+from ..export.summary_page import Pictures, RunSummary, summary_html
 from ..export.video import write_mp4
 from ..storage.atomic_file import write_text
 from ..storage.images import write_png
+from .run_history import with_history
 
 NUM_AZIMUTHS = 8
 """Columns of a sheet."""
+_COLUMNS = [f"{360 * i // NUM_AZIMUTHS}" for i in range(NUM_AZIMUTHS)]
 Batch = Mapping[str, Any]
 
 
@@ -53,50 +55,39 @@ class RunRecord:
         self._frames.clear()
         return path
 
-    def write_sheet(self, name: str, view: Batch, elevations_deg: Sequence[float]) -> Float[Tensor, "H W 3"]:
-        """Eight azimuths by the elevations, seen as `view` sees; returns the picture."""
+    def write_sheet(self, name: str, view: Batch, elevations_deg: Sequence[float]) -> Pictures:
+        """Eight azimuths by the elevations, seen as `view` sees."""
         rows = [f"elevation {elevation:g}" for elevation in elevations_deg]
         images = self.look_round(view, elevations_deg).unflatten(0, (len(rows), NUM_AZIMUTHS))
-        return self.write_table(name, images, rows)
+        self.write_table(name, images, rows)
+        return Pictures(images, rows, _COLUMNS)
 
-    def write_table(
-        self, name: str, images: Float[Tensor, "R C H W 3"], rows: Sequence[str]
-    ) -> Float[Tensor, "height width 3"]:
-        """Rows of views from eight azimuths, with labels; returns the picture."""
-        columns = [f"{360 * i // NUM_AZIMUTHS}" for i in range(NUM_AZIMUTHS)]
-        sheet = contact_sheet(images, rows, columns)
-        write_png(self._save_path(name), sheet)
-        return sheet
+    def write_table(self, name: str, images: Float[Tensor, "R C H W 3"], rows: Sequence[str]) -> None:
+        """Rows of views from eight azimuths, with labels."""
+        write_png(self._save_path(name), contact_sheet(images, rows, _COLUMNS))
 
     def look_round(self, view: Batch, elevations_deg: Sequence[float]) -> Float[Tensor, "B size size 3"]:
         """Eight views at each elevation, at the distance, field of view and height of `view`."""
-        cameras = contact_sheet_cameras(
-            elevations_deg,
-            NUM_AZIMUTHS,
-            float(view["camera_distances"][0]),
-            float(torch.rad2deg(view["fovy"][0])),
-            int(view["height"]),
-        ).to(view["c2w"].device)
+        cameras = sheet_cameras(view, elevations_deg)
         return torch.stack([self._render_view(cameras[i : i + 1].to_batch()).cpu() for i in range(len(cameras))])
 
-    def write_page(
-        self, name: str, model: PageModel | None, title: str, sheet: Tensor, turntable: Path, facts: Mapping[str, str]
-    ) -> Path:
-        """One page about the run, the video inside; `facts` and what the training of this process measured."""
-        page = summary_html(model, title, sheet, turntable.read_bytes(), {**facts, **self._measured()})
-        return write_text(self._save_path(name), page)
+    def write_page(self, name: str, summary: RunSummary) -> Path:
+        """One page about the run: what is given, and what its folder holds."""
+        page = Path(self._save_path(name))
+        return write_text(page, summary_html(with_history(summary, self.manifest, page)))
 
     def write_manifest(self, **facts: Any) -> None:
         """Adds facts to the manifest and writes it."""
         self.manifest |= facts
         write_text(self._save_path("manifest.json"), json.dumps(self.manifest))
 
-    def _measured(self) -> dict[str, str]:
-        """Nothing when only a checkpoint was loaded."""
-        if "seconds_by_stage" not in self.manifest:
-            return {}
-        return {
-            "seed": str(self.manifest["seed"]),
-            "seconds": f"{sum(self.manifest['seconds_by_stage'].values()):.1f}",
-            "denoiser evaluations": f"{self.manifest['denoiser_evaluations']:,}",
-        }
+
+def sheet_cameras(view: Batch, elevations_deg: Sequence[float]) -> CameraBatch:
+    """Row by row: eight azimuths at each elevation, at the distance, field of view and height of `view`."""
+    return contact_sheet_cameras(
+        elevations_deg,
+        NUM_AZIMUTHS,
+        float(view["camera_distances"][0]),
+        float(torch.rad2deg(view["fovy"][0])),
+        int(view["height"]),
+    ).to(view["c2w"].device)

@@ -1,12 +1,11 @@
-"""What rays hit first. The only file that imports embreex.
+"""What rays hit first, by Embree on the CPU or by Warp on the device of the mesh.
 
 R rays.
 """
 
+import importlib.util
 from dataclasses import dataclass
 
-import numpy as np
-import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -27,54 +26,37 @@ class RayHits:
         return self.face_ids >= 0
 
 
+TRACERS = ("auto", "embree", "warp")
+
+
 class RayCaster:
-    """A mesh that is ready to be hit by rays, on the CPU; both sides of a face count.
+    """A mesh that is ready to be hit by rays; both sides of a face count. Results carry no gradient."""
 
-    Results are on the rays' device and carry no gradient. Embree computes in single precision and numbers corners so
-    that a hit is (1 - u - v) a + u b + v c.
-    """
-
-    def __init__(self, mesh: Mesh) -> None:
+    def __init__(self, mesh: Mesh, tracer: str = "auto") -> None:
         """
+        Args:
+            tracer: "embree" (on the CPU, a mesh of another device is copied there), "warp" (on the device of the mesh),
+                or "auto": Warp for a mesh on a CUDA device where Warp is installed, Embree otherwise.
+
         Raises:
-            ImportError: embreex is missing.
-            ValueError: the mesh is empty or broken.
+            ImportError: the tracer is not installed.
+            ValueError: the mesh is empty or broken, or there is no such tracer.
         """
         check_mesh(mesh)
-        try:
-            from embreex.mesh_construction import TriangleMesh
-            from embreex.rtcore_scene import EmbreeScene
-        except ImportError as error:
-            raise ImportError(f"ray casting on the CPU needs embreex: pip install embreex ({error})") from error
-        self._scene = EmbreeScene(robust=True)
-        # The geometry belongs to the scene, but only as long as Python keeps it.
-        self._geometry = TriangleMesh(self._scene, _array(mesh.vertices), mesh.faces.cpu().numpy().astype(np.int32))
+        if tracer not in TRACERS:
+            raise ValueError(f"ray tracer {tracer!r} is not one of {', '.join(TRACERS)}")
+        if tracer == "auto":
+            tracer = "warp" if mesh.vertices.is_cuda and importlib.util.find_spec("warp") else "embree"
+        if tracer == "warp":
+            from .warp_rays import WarpRays as Rays
+        else:
+            from .embree_rays import EmbreeRays as Rays
+        self._rays = Rays(mesh)
 
     def cast(self, origins: Float[Tensor, "R 3"], directions: Float[Tensor, "R 3"]) -> RayHits:
-        """The first hit of each ray."""
-        # Embree wants unit directions for its distances to be reliable.
-        lengths = directions.detach().norm(dim=1)
-        unit = directions.detach() / lengths[:, None]
-        found = self._scene.run(_array(origins), _array(unit), output=True)
-        face_ids = torch.from_numpy(np.asarray(found["primID"]).astype(np.int64)).to(origins.device)
-        is_hit = face_ids >= 0
-        u, v, distances = (torch.from_numpy(np.asarray(found[name])).to(origins) for name in ("u", "v", "tfar"))
-        weights = torch.stack([1 - u - v, u, v], dim=1)
-        return RayHits(
-            face_ids=face_ids,
-            barycentrics=torch.where(is_hit[:, None], weights, torch.zeros_like(weights)),
-            distances=torch.where(is_hit, distances / lengths, torch.full_like(distances, torch.inf)),
-        )
+        """The first hit of each ray, on the rays' device."""
+        return RayHits(*self._rays.cast(origins, directions))
 
     def is_blocked(self, starts: Float[Tensor, "R 3"], ends: Float[Tensor, "R 3"]) -> Bool[Tensor, "R"]:
         """True where a face lies between the two points."""
-        offsets = (ends - starts).detach()
-        distances = offsets.norm(dim=1)
-        first = self._scene.run(
-            _array(starts), _array(offsets / distances[:, None]), dists=_array(distances), query="OCCLUDED"
-        )
-        return torch.from_numpy(np.asarray(first) >= 0).to(starts.device)
-
-
-def _array(tensor: Tensor) -> np.ndarray:
-    return np.ascontiguousarray(tensor.detach().cpu().numpy(), dtype=np.float32)
+        return self._rays.is_blocked(starts, ends)

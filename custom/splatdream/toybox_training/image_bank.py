@@ -68,12 +68,36 @@ def group_bank(captions: tuple[ToyboxCaption, ...], num_groups: int, size: int, 
     return ImageBank(_on_grounds(torch.cat(rgba), generator, VIEWS_PER_GROUP), tuple(owners), cat(cameras))
 
 
+def object_bank(captions: tuple[ToyboxCaption, ...], num_views: int, size: int, seed: int) -> ImageBank:
+    """So many consecutive views of each object, from all around, on white, as Zero-1-to-3's; no bias.
+
+    Azimuths are stratified over an object's views, and so are elevations.
+    """
+    rgba, cameras = [], []
+    low, high = ImageSetRecipe.elevation_range_deg
+    for place, caption in enumerate(captions):
+        generator = generator_for(seed, "object", place)
+        around, height, away = torch.rand(3, num_views, generator=generator)
+        azimuth = 360 * (torch.arange(num_views) + around) / num_views - 180
+        elevation = low + (torch.randperm(num_views, generator=generator) + height) / num_views * (high - low)
+        distance = _DISTANCE_RANGE[0] + away * (_DISTANCE_RANGE[1] - _DISTANCE_RANGE[0])
+        mine = orbit_cameras(elevation, azimuth, distance, ImageSetRecipe.fovy_deg, size, size)
+        cameras.append(mine)
+        rgba.append((255 * trace(build_scene(caption), mine)).round().to(torch.uint8))
+    owners = tuple(caption for caption in captions for _ in range(num_views))
+    return ImageBank(_over(torch.cat(rgba), torch.ones(len(owners))), owners, cat(cameras))
+
+
 def _on_grounds(
     rgba: UInt8[Tensor, "N size size 4"], generator: torch.Generator, together: int = 1
 ) -> UInt8[Tensor, "N 3 size size"]:
     """White or gray grounds; `together` consecutive images share theirs."""
     chosen, gray = torch.rand(2, len(rgba) // together, generator=generator).repeat_interleave(together, dim=1)
-    grounds = torch.where(chosen < GRAY_SHARE, gray, 1.0)
+    return _over(rgba, torch.where(chosen < GRAY_SHARE, gray, 1.0))
+
+
+def _over(rgba: UInt8[Tensor, "N size size 4"], grounds: Float[Tensor, "N"]) -> UInt8[Tensor, "N 3 size size"]:
+    """Over grounds of these brightnesses in [0, 1]."""
     result = torch.empty(len(rgba), 3, *rgba.shape[1:3], dtype=torch.uint8)
     for row in range(0, len(rgba), 512):
         part = rgba[row : row + 512].float().movedim(-1, 1)

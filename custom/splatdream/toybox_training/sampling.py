@@ -51,6 +51,33 @@ def sample_images(
 
 
 @torch.no_grad()
+def sample_other_views(
+    unet: nn.Module,
+    vae: nn.Module,
+    scheduler: object,
+    tokens: Float[Tensor, "B 1 C"],
+    pictures: Float[Tensor, "B 4 h w"],
+    generator: torch.Generator,
+    num_steps: int = 25,
+    guidance_scale: float = 3.0,
+) -> Float[Tensor, "B 3 H W"]:
+    """In [0, 1], by Zero-1-to-3: without guidance the token and the picture's latents are zeros.
+
+    Args:
+        scheduler: diffusers' DDIMScheduler, as in the prior's folder.
+    """
+    latents = torch.randn(pictures.shape, generator=generator).to(pictures.device)
+    both_tokens, both_pictures = (torch.cat([torch.zeros_like(told), told]) for told in (tokens, pictures))
+    scheduler.set_timesteps(num_steps)
+    for timestep in scheduler.timesteps:
+        steps = timestep.expand(len(both_tokens)).to(latents.device)
+        seen = torch.cat([torch.cat([latents] * 2), both_pictures], dim=1)
+        without, told = unet(seen, steps, encoder_hidden_states=both_tokens).sample.chunk(2)
+        latents = scheduler.step(without + guidance_scale * (told - without), timestep, latents).prev_sample
+    return (vae.decode(latents / vae.config.scaling_factor).sample / 2 + 0.5).clamp(0, 1)
+
+
+@torch.no_grad()
 def sample_flow_images(
     transformer: nn.Module,
     vae: nn.Module,

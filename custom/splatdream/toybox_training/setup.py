@@ -1,7 +1,7 @@
 """What all trainings share: where they write, how long they go on, sizes, and which images they see.
 
 FOLDER/vae/autoencoder     FOLDER/sd/toybox-sd     FOLDER/mvdream/toybox-mvdream
-FOLDER/flow/toybox-flow
+FOLDER/flow/toybox-flow          FOLDER/zero123/toybox-zero123
 """
 
 from collections.abc import Callable

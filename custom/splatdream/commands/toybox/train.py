@@ -5,13 +5,15 @@ from collections.abc import Sequence
 
 from ..arguments import LARGEST_SEED, device, number, whole
 
+_STARTABLE = ("sd", "mvdream", "flow")
+
 
 def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
     parser.description = (
-        "Train one of the small priors: first vae, then sd, then mvdream or flow. A second call with the same "
+        "Train one of the small priors: first vae, then sd, then mvdream, flow or zero123. A second call with the same "
         "--output goes on where the first one stopped. docs/toybox-priors.md."
     )
-    parser.add_argument("network", choices=["vae", "sd", "mvdream", "flow"])
+    parser.add_argument("network", choices=["vae", "sd", "mvdream", "flow", "zero123"])
     parser.add_argument(
         *("--output", "--folder"),
         default="outputs/toybox-priors",
@@ -37,14 +39,17 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
 
 
 def run(args: argparse.Namespace) -> int:
+    from dataclasses import replace
     from pathlib import Path
 
     from ...toybox_training.autoencoder_training import train_vae
+    from ...toybox_training.captions import dressed_captions
     from ...toybox_training.denoiser_trainings import train_mvdream, train_sd
     from ...toybox_training.flow_training import train_flow
     from ...toybox_training.image_bank import VIEWS_PER_GROUP
     from ...toybox_training.loop import LoopOptions
     from ...toybox_training.setup import BankSizes, TrainingSetup
+    from ...toybox_training.zero123_training import train_zero123
 
     options = LoopOptions(
         steps=args.steps,
@@ -58,15 +63,18 @@ def run(args: argparse.Namespace) -> int:
         bf16=args.bf16,
     )
     trainings = {"vae": train_vae, "sd": train_sd, "mvdream": train_mvdream, "flow": train_flow}
+    trainings |= {"zero123": train_zero123}
     more = {}
     if args.start_from:
-        if args.network == "vae":
-            raise ValueError("--start-from is for sd, mvdream and flow; vae starts from nothing")
+        if args.network not in _STARTABLE:
+            raise ValueError(f"--start-from is for {', '.join(_STARTABLE)}; {args.network} has no such start")
         more["start"] = Path(args.start_from)
     if args.loose_words:
         if args.network != "sd":
             raise ValueError(f"--loose-words is for sd; {args.network} is told no view words")
         more["loose_words"] = args.loose_words
     banks = BankSizes(num_images=args.images, num_groups=args.images // VIEWS_PER_GROUP)
+    if args.network == "zero123":  # objects that were never seen are asked of it, so it is shown all others
+        banks = replace(banks, num_dressed=len(dressed_captions(held_out=False)))
     print(trainings[args.network](TrainingSetup(Path(args.output), options, banks=banks), **more))
     return 0

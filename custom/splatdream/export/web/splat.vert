@@ -1,16 +1,18 @@
 #version 300 es
-// One instance is one Gaussian, drawn as four corners: project its axes to pixels (EWA, Zwicker et al. 2001, as in 3DGS
+// Every four vertices are the corners of one Gaussian: project its axes to pixels (EWA, Zwicker et al. 2001, as in 3DGS
 // sec. 4), and stretch a square over the ellipse where its alpha is at least 1 / 255.
 precision highp float;
 precision highp int;
 precision highp usampler2D;
 
 const int TEXELS_PER_ROW = 2048;
+const uint NO_ROW = 0xffffffffu;  // behind the last one
 const float NEAR = 0.01;
 const float BLUR_PX2 = 0.1;  // variance of the pixel filter, as in antialiased rendering
 const float ALPHA_THRESHOLD = 1.0 / 255.0;
 
 uniform usampler2D u_gaussians;  // rows as viewer_page.py packs them
+uniform usampler2D u_order;      // which row comes when, the farthest first; an instance draws a line of it
 uniform int u_texels_per_gaussian;
 uniform int u_sh_degree;
 uniform float u_sh_scale;
@@ -19,7 +21,6 @@ uniform vec3 u_camera_position;
 uniform float u_focal_px;
 uniform vec2 u_size_px;
 
-in uint a_row;
 out vec2 v_sigmas;  // position in the Gaussian, in standard deviations
 flat out vec4 v_color;
 
@@ -53,7 +54,10 @@ vec3 view_dependent_color(int first, vec3 d) {
 }
 
 void main() {
-  int first = int(a_row) * u_texels_per_gaussian;
+  gl_Position = vec4(0.0, 0.0, 2.0, 1.0);  // outside the clip volume
+  uint row = texelFetch(u_order, ivec2(gl_VertexID >> 2, gl_InstanceID), 0).x;
+  if (row == NO_ROW) return;
+  int first = int(row) * u_texels_per_gaussian;
   uvec4 head = texel(first);
   uvec4 tail = texel(first + 1);
   vec3 mean = uintBitsToFloat(head.xyz);
@@ -61,7 +65,6 @@ void main() {
   vec2 blue_and_opacity = unpackHalf2x16(tail.w);
   float opacity = blue_and_opacity.y;
 
-  gl_Position = vec4(0.0, 0.0, 2.0, 1.0);  // outside the clip volume
   if (seen.z < NEAR || opacity < ALPHA_THRESHOLD) return;
 
   // The lower triangular factor of the covariance; its columns span the ellipsoid.
@@ -87,7 +90,7 @@ void main() {
   // Covariance [[a, b], [b, c]] = L L^T maps the unit circle to the ellipse; no eigenvectors are needed.
   float l_xx = sqrt(a), l_yx = b / l_xx, l_yy = sqrt(max(c - l_yx * l_yx, 0.0));
 
-  vec2 corner = vec2(gl_VertexID & 1, gl_VertexID >> 1) * 2.0 - 1.0;
+  vec2 corner = vec2(gl_VertexID & 1, (gl_VertexID >> 1) & 1) * 2.0 - 1.0;
   v_sigmas = corner * sqrt(2.0 * log(opacity / ALPHA_THRESHOLD));
   vec2 from_center_px = vec2(l_xx * v_sigmas.x, l_yx * v_sigmas.x + l_yy * v_sigmas.y);
   vec2 from_middle_px = u_focal_px * seen.xy / seen.z + from_center_px;

@@ -84,13 +84,18 @@ class GuidanceMethod:
     def check_prior(self, prior: DiffusionPrior) -> None:
         """
         Raises:
-            ValueError: the method has no meaning on the noise process of this prior.
+            ValueError: the method has no meaning on the noise process of this prior, or needs texts that it reads.
         """
         kind = prior.schedule.kind
         if self.noise_processes and kind not in self.noise_processes:
             raise ValueError(
                 f"guidance.method {self.name} is made for {' and '.join(self.noise_processes)}, "
                 f"and the noise of {type(prior).__name__} is {kind}; choose another prior or method"
+            )
+        if self.needs_source and not prior.reads_texts:
+            raise ValueError(
+                f"guidance.method {self.name} moves away from a source text, and {type(prior).__name__} reads no "
+                "texts; choose another prior or method"
             )
 
     def make_learner(self, prior: DiffusionPrior, seed: int, given: Mapping[str, object]) -> Learner | None:

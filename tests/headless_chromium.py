@@ -39,6 +39,7 @@ class Browser:
 
         command = ["chromium", *_FLAGS, f"--user-data-dir={profile}", "about:blank"]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.pid = self._process.pid
         port_file = profile / "DevToolsActivePort"
         deadline = time.monotonic() + _TIMEOUT_S
         while not port_file.exists() or len(port_file.read_text().split()) < 2:
