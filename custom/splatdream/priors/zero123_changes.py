@@ -5,13 +5,16 @@ unet/whole_weights.safetensors, tensors that replace their namesakes, image_enco
 noise schedule are the lender's.
 """
 
+import hashlib
 import json
 import shutil
+import uuid
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from ..storage.cache_folder import cache_folder
 from .loras import Lora, add_to_network
 
 LOW_RANK_FILE = "unet/pytorch_lora_weights.safetensors"
@@ -55,6 +58,22 @@ def make_whole(changes: Path, lender: Path, target: Path) -> None:
         shutil.copytree(lender / part, target / part)
     for part in ("image_encoder", "cc_projection"):
         shutil.copytree(changes / part, target / part)
+
+
+def whole_folder(changes: Path, lender: Path) -> Path:
+    """The same under the cache folder, made once for these contents."""
+    files = [path for folder in (changes, lender) for path in sorted(folder.rglob("*")) if path.is_file()]
+    stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    whole = cache_folder() / "priors" / f"{changes.name}-{hashlib.sha256(repr(stats).encode()).hexdigest()[:16]}"
+    if not whole.exists():
+        fresh = whole.with_name(f".{whole.name}.{uuid.uuid4().hex}")
+        fresh.mkdir(parents=True)
+        make_whole(changes, lender, fresh)
+        try:
+            fresh.rename(whole)
+        except OSError:  # another process was quicker
+            shutil.rmtree(fresh)
+    return whole
 
 
 def projection_config(in_channels: int, out_channels: int) -> str:
