@@ -11,7 +11,6 @@ from .mvdream import load_mvdream
 from .stable_diffusion import load_stable_diffusion
 from .stable_diffusion_3 import load_stable_diffusion_3
 
-
 JUDGES = ("toybox-sd", "toybox-mvdream")
 """Of the packaged priors those that judge where none is named; thresholds are fixed for them (docs/evaluation.md)."""
 

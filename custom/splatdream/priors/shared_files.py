@@ -5,12 +5,10 @@
 
 import hashlib
 import json
-import os
 import shutil
-import uuid
 from pathlib import Path
 
-from ..storage.cache_folder import cache_folder
+from ..storage.cached_folder import cached_folder, files_of
 
 SHARED = "shared.json"
 _SMALLEST = 4096
@@ -30,20 +28,14 @@ def whole_folder(folder: Path) -> Path:
     missing = [str(source) for source in sources.values() if not source.exists()]
     if missing:
         raise FileNotFoundError(f"{folder} shares {', '.join(missing)}, which is not there; install the package again")
-    own = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in (*own, *sources.values())]
-    whole = cache_folder() / "priors" / f"{folder.name}-{hashlib.sha256(repr(stats).encode()).hexdigest()[:16]}"
-    if not whole.exists():
-        fresh = whole.with_name(f".{whole.name}.{uuid.uuid4().hex}")
-        shutil.copytree(folder, fresh, ignore=shutil.ignore_patterns(SHARED))
+
+    def make(fresh: Path) -> None:
+        shutil.copytree(folder, fresh, ignore=shutil.ignore_patterns(SHARED), dirs_exist_ok=True)
         for name, source in sources.items():
             (fresh / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, fresh / name)
-        try:
-            os.rename(fresh, whole)
-        except OSError:  # another process was quicker
-            shutil.rmtree(fresh)
-    return whole
+
+    return cached_folder(f"priors/{folder.name}", [*files_of(folder), *sources.values()], make)
 
 
 def share_files(folder: Path) -> dict[str, str]:
