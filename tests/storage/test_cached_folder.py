@@ -1,5 +1,4 @@
 import pytest
-
 from splatdream.storage.cached_folder import cached_folder, files_of
 
 
