@@ -25,6 +25,7 @@ _CONFIGS = {
     _CLOSED_FORM: ("quickstart", "toybox-texture"),
     "toybox-sd": ("quickstart-sd", "toybox-texture"),
     "toybox-mvdream": ("quickstart-mvdream", "toybox-texture"),
+    "toybox-flow": ("quickstart-flow", "toybox-texture"),
     "mvdream": ("mvdream-gaussian", "dreamgaussian-texture"),
     "sd3": ("sd3-gaussian", "dreamgaussian-texture"),
     "flux": ("flux-gaussian", "dreamgaussian-texture"),
