@@ -111,6 +111,7 @@ def test_a_dry_run_prints_the_resolved_configuration_and_its_cost_and_makes_noth
         ("closed-form", "quickstart"),
         ("toybox-sd", "quickstart-sd"),
         ("toybox-mvdream", "quickstart-mvdream"),
+        ("toybox-flow", "quickstart-flow"),
         ("sd15", "gaussian-sds"),
         ("mvdream-sd21", "mvdream-gaussian"),
         ("sd3", "sd3-gaussian"),

@@ -35,7 +35,7 @@ def test_an_unknown_prompt_without_a_judge_is_unsure_and_still_measured(cloud, t
 
 
 def test_a_toybox_prompt_is_compared_with_the_true_object(cloud, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(evaluate, "PACKAGED", ())
+    monkeypatch.setattr(evaluate, "JUDGES", ())
     path = write_splat(tmp_path / "cloud.splat", cloud)
     assert main(["evaluate", str(path), "--prompt", "an orange cat", "--output", str(tmp_path)]) == 0
     record = json.loads((tmp_path / "evaluation.json").read_text())

@@ -14,8 +14,7 @@ from splatdream.evaluation.distilled_cases import DistilledCase, check_distilled
 from splatdream.evaluation.measurement import MeasurementPlan
 from splatdream.evaluation.thresholds_file import calibration_for, read_calibration, write_calibration
 from splatdream.evaluation.verdict import DECIDING
-from splatdream.priors.judges import load_judge
-from splatdream.priors.model_ids import PACKAGED
+from splatdream.priors.judges import JUDGES, load_judge
 from splatdream.toybox.objects import build_scene
 from splatdream.toybox.ray_tracer import composite, trace
 from splatdream.toybox.vocabulary import parse_caption
@@ -85,7 +84,7 @@ def test_a_calibration_survives_its_file_and_is_for_its_priors_only(result, tmp_
     path = write_calibration(tmp_path / "thresholds.json", result[0].calibration)
     assert read_calibration(path) == result[0].calibration
     assert calibration_for([], 12, 4, path) is None
-    assert calibration_for([load_judge(PACKAGED[0])], 12, 4, path) is None
+    assert calibration_for([load_judge(JUDGES[0])], 12, 4, path) is None
 
 
 def test_the_page_has_every_measure_and_case(result):
@@ -176,7 +175,7 @@ def test_measured_cases_are_not_measured_again_and_half_a_line_is_dropped(result
 
 @pytest.fixture(scope="module")
 def judges():
-    return [load_judge(name) for name in PACKAGED]
+    return [load_judge(name) for name in JUDGES]
 
 
 def test_the_shipped_calibration_is_of_the_packaged_priors(judges):

@@ -85,6 +85,7 @@ EVALUATIONS = {
     "gaussiandreamer": 2,
     "mvdream-gaussian": 2,
     "nfsd": 3,
+    "quickstart-flow": 2,
     "quickstart-mvdream": 2,
     "quickstart-sd": 2,
     "sds-bridge": 2,

@@ -1,9 +1,11 @@
 """The small priors of the package draw what they are asked for, through plain diffusers and through our own code."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import splatdream
 import torch
 from safetensors import safe_open
 from splatdream.cameras.batch import orbit_cameras
@@ -12,6 +14,7 @@ from splatdream.priors.model_ids import PACKAGED, packaged_folder
 from splatdream.priors.mvdream import load_mvdream
 from splatdream.priors.mvdream_unet import camera_embedding_input
 from splatdream.priors.stable_diffusion import load_stable_diffusion
+from splatdream.priors.stable_diffusion_3 import load_stable_diffusion_3
 from splatdream.toybox.objects import build_scene
 from splatdream.toybox.ray_tracer import composite, trace
 from splatdream.toybox.vocabulary import COLORS, parse_caption
@@ -20,6 +23,7 @@ from splatdream.toybox_training.image_bank import GRAY_SHARE
 from splatdream.toybox_training.sampling import embed_texts, sample_images
 from splatdream.toybox_training.scoring import ScoreGrid, Wanted, judge, summary
 
+PACKAGE = Path(splatdream.__file__).parent / "toybox_priors"
 # Eight objects in four colors: an answer that does not depend on the text is right about one time in 32.
 GRID = ScoreGrid(
     objects=("cat", "car", "robot", "house", "rabbit", "penguin", "train", "tree"),
@@ -29,8 +33,9 @@ TEXTS = ("an orange cat", "a green car", "a blue robot", "a red house", "a green
 
 
 def test_the_weights_are_small_and_in_half_precision():
-    files = [path for name in PACKAGED for path in packaged_folder(name).rglob("*.safetensors")]
-    assert len(files) == 6
+    # As they lie in the package: what toybox-flow has from toybox-sd is there once.
+    files = [path for name in PACKAGED for path in (PACKAGE / name).rglob("*.safetensors")]
+    assert len(files) == 6 + 3
     assert sum(path.stat().st_size for path in files) <= 48e6
     for path in files:
         with safe_open(path, "pt") as weights:
@@ -64,6 +69,29 @@ def test_plain_diffusers_draws_the_object_in_its_color():
     assert drawn.shape == (len(TEXTS), 64, 64, 3) and np.isfinite(drawn).all()
     verdicts = judge(torch.from_numpy(drawn).movedim(-1, 1), [Wanted(parse_caption(text)) for text in TEXTS], GRID)
     assert summary(verdicts)["object_and_color"] >= 5 / 6
+
+
+def test_the_flow_draws_through_plain_diffusers_and_shares_its_encoders():
+    from diffusers import StableDiffusion3Pipeline
+
+    pipeline = StableDiffusion3Pipeline.from_pretrained(
+        packaged_folder("toybox-flow"), text_encoder_3=None, tokenizer_3=None
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    drawn = pipeline(
+        list(TEXTS),
+        height=64,
+        width=64,
+        guidance_scale=3.0,
+        num_inference_steps=20,
+        generator=torch.Generator().manual_seed(0),
+        output_type="pt",
+    ).images
+    verdicts = judge(drawn.float(), [Wanted(parse_caption(text)) for text in TEXTS], GRID)
+    assert summary(verdicts)["object_and_color"] >= 4 / 6
+    weights = "vae/diffusion_pytorch_model.safetensors"
+    shared = (packaged_folder("toybox-flow") / weights, packaged_folder("toybox-sd") / weights)
+    assert shared[0].read_bytes() == shared[1].read_bytes()
 
 
 def test_as_many_grounds_are_white_as_in_the_training_images():
@@ -110,11 +138,18 @@ def test_mvdream_draws_four_views_of_one_object_from_where_its_cameras_stand():
     assert report["view"] >= 0.75
 
 
-@pytest.mark.parametrize(("name", "load"), [("toybox-sd", load_stable_diffusion), ("toybox-mvdream", load_mvdream)])
-def test_the_record_of_a_run_names_the_packaged_prior_and_hashes_its_files(name, load):
+@pytest.mark.parametrize(
+    ("name", "load", "denoiser"),
+    [
+        ("toybox-sd", load_stable_diffusion, "unet"),
+        ("toybox-mvdream", load_mvdream, "unet"),
+        ("toybox-flow", load_stable_diffusion_3, "transformer"),
+    ],
+)
+def test_the_record_of_a_run_names_the_packaged_prior_and_hashes_its_files(name, load, denoiser):
     manifest = load(name).manifest()
     assert manifest["model_id"] == name
-    assert "unet/diffusion_pytorch_model.safetensors" in manifest["files"]
+    assert f"{denoiser}/diffusion_pytorch_model.safetensors" in manifest["files"]
 
 
 def test_an_installation_without_the_weights_says_so(monkeypatch, tmp_path):

@@ -21,7 +21,7 @@ from ..evaluation.measurement import MeasurementPlan, plan_for
 from ..photographs.folder import holds_cameras, read_photographs
 from ..photographs.orbits import ORBITS
 from ..priors.base import DiffusionPrior
-from ..priors.judges import load_judge
+from ..priors.judges import JUDGES, load_judge
 from ..priors.model_ids import PACKAGED
 from ..storage.atomic_file import write_text
 from .arguments import whole
@@ -134,7 +134,7 @@ def _judges(names: Sequence[str] | None, prompt: str) -> list[DiffusionPrior]:
         ValueError: there is no such prior, or one that knows only the toybox was named for another prompt.
     """
     if is_toybox_prompt(prompt):
-        return [load_judge(name) for name in names or PACKAGED]
+        return [load_judge(name) for name in names or JUDGES]
     for name in names or ():
         if name in PACKAGED:
             raise ValueError(f"{name} reads only the toybox's words, not '{prompt}'; name another judge with --prior")

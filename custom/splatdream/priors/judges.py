@@ -11,6 +11,9 @@ from .mvdream import load_mvdream
 from .stable_diffusion import load_stable_diffusion
 from .stable_diffusion_3 import load_stable_diffusion_3
 
+JUDGES = ("toybox-sd", "toybox-mvdream")
+"""Of the packaged priors those that judge where none is named; thresholds are fixed for them (docs/evaluation.md)."""
+
 
 def load_judge(name: str) -> DiffusionPrior:
     """The prior of a folder, a short name or a hub id.

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .shared_files import whole_folder
+
 _OPENRAIL_1 = "CreativeML OpenRAIL-M"
 _OPENRAIL_2 = "CreativeML OpenRAIL++-M"
 _MVDREAM = "OpenRAIL (code MIT)"
@@ -86,8 +88,11 @@ ALIASES: dict[str, tuple[HubModel, ...]] = {
 }
 """Short name -> copies of the same weights, the preferred one first."""
 
-PACKAGED = ("toybox-sd", "toybox-mvdream")
+PACKAGED = ("toybox-sd", "toybox-mvdream", "toybox-flow")
 """Short names of the small priors that come with this package; docs/toybox-priors.md."""
+
+CHANGES = {"toybox-zero123": "toybox-sd"}
+"""Short names of small priors that come as changes of another one; docs/image-to-3d.md."""
 
 REMOVED_IDS = {
     "runwayml/stable-diffusion-v1-5": "sd15",
@@ -99,7 +104,12 @@ REMOVED_IDS = {
 
 def packaged_folder(name: str) -> Path | None:
     """Where a small prior of this package lies; None for any other name."""
-    return Path(__file__).parents[1] / "toybox_priors" / name if name in PACKAGED else None
+    folder = Path(__file__).parents[1] / "toybox_priors" / name
+    if name in CHANGES:
+        from .zero123_changes import changed_folder  # which reads networks, and so needs this file
+
+        return changed_folder(folder, folder.with_name(CHANGES[name]))
+    return whole_folder(folder) if name in PACKAGED else None
 
 
 def candidates(name: str) -> tuple[HubModel, ...]:
@@ -119,11 +129,11 @@ def candidates(name: str) -> tuple[HubModel, ...]:
     repo_id, _, filename = name.partition(":")
     if repo_id.count("/") == 1 and all(repo_id.split("/")) and not repo_id.startswith((".", "~")):
         return (HubModel(repo_id, f"see https://huggingface.co/{repo_id}", filename),)
-    nearest = difflib.get_close_matches(name, (*ALIASES, *PACKAGED), n=1)
+    nearest = difflib.get_close_matches(name, (*ALIASES, *PACKAGED, *CHANGES), n=1)
     hint = f"did you mean '{nearest[0]}'? " if nearest else ""
     raise ValueError(
         f"'{name}' is not a folder here, not a hub id (owner/repository) and not a short name; {hint}"
-        f"short names: {', '.join((*PACKAGED, *ALIASES))}"
+        f"short names: {', '.join((*PACKAGED, *CHANGES, *ALIASES))}"
     )
 
 

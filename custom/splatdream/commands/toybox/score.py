@@ -10,7 +10,7 @@ def configure(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None
     parser.add_argument(
         "prior",
         metavar="PRIOR",
-        help="toybox-sd or toybox-mvdream, the packaged ones, or a folder; of "
+        help="toybox-sd, toybox-mvdream or toybox-flow, the packaged ones, or a folder; of "
         "a Zero-1-to-3, how well it draws other views of objects that it never saw",
     )
     parser.add_argument("--captions", type=whole(1), default=44, help="of each kind, four views each (default: 44)")
