@@ -116,9 +116,6 @@ class Browser:
 
     def open(self, url: str, width: int, height: int, is_ready: str = _HAS_DRAWN) -> None:
         """Loads the page in a view of this size and waits until an expression is true."""
-        self.requests.clear()
-        self.messages.clear()
-        self.errors.clear()
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -127,6 +124,9 @@ class Browser:
             mobile=False,
         )
         self.call("Page.navigate", url="about:blank")
+        self.evaluate("1")  # what the last page still had to say is read
+        for heard in (self.requests, self.messages, self.errors):
+            heard.clear()
         self.call("Page.navigate", url=url)
         deadline = time.monotonic() + _TIMEOUT_S
         while not self.evaluate(f"Boolean({is_ready})"):
