@@ -2,8 +2,10 @@
 
 import signal
 import socket
+import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -168,6 +170,24 @@ def test_mistakes_at_the_command_are_one_sentence(tmp_path, capsys, monkeypatch)
         assert len(error.splitlines()) == 1
     finally:
         signal.signal(signal.SIGINT, before)
+    assert not (tmp_path / "studio").exists()
+
+
+def test_the_command_serves_a_page_until_ctrl_c(tmp_path):
+    pytest.importorskip("viser")
+    # A job that a shell put into the background ignores Ctrl-C; the command does not.
+    arguments = ["studio", "--config", "tiny", "--prompt", "a blue owl", "--output", str(tmp_path / "studio")]
+    command = [sys.executable, "-m", "splatdream", *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        line = next(line for line in process.stdout if line.startswith("the studio is at "))
+        with urllib.request.urlopen(line.split()[4], timeout=60) as answer:
+            assert answer.status == 200
+        process.send_signal(signal.SIGINT)
+        assert "nothing was running" in process.communicate(timeout=120)[0] and process.returncode == 0
+    finally:
+        process.kill()
+        process.wait()
     assert not (tmp_path / "studio").exists()
 
 
