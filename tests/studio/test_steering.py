@@ -1,9 +1,10 @@
 """Runs of the studio are real: started, paused, stopped, resumed as processes, and found again by their folders."""
 
+import re
 import signal
 import socket
-import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -173,21 +174,29 @@ def test_mistakes_at_the_command_are_one_sentence(tmp_path, capsys, monkeypatch)
     assert not (tmp_path / "studio").exists()
 
 
-def test_the_command_serves_a_page_until_ctrl_c(tmp_path):
+def test_the_command_serves_a_page_until_ctrl_c(tmp_path, capsys):
     pytest.importorskip("viser")
-    # A job that a shell put into the background ignores Ctrl-C; the command does not.
-    arguments = ["studio", "--config", "tiny", "--prompt", "a blue owl", "--output", str(tmp_path / "studio")]
-    command = [sys.executable, "-m", "splatdream", *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    before, answers = signal.getsignal(signal.SIGINT), []
+
+    def look_and_interrupt():
+        said, deadline = "", time.monotonic() + PATIENCE_S
+        try:
+            while "Ctrl-C" not in said and time.monotonic() < deadline:
+                time.sleep(0.05)
+                said += capsys.readouterr().out
+            with urllib.request.urlopen(re.search(r"http://\S+", said)[0], timeout=60) as answer:
+                answers.append(answer.status)
+        finally:
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    visitor = threading.Thread(target=look_and_interrupt)
+    visitor.start()
     try:
-        line = next(line for line in process.stdout if line.startswith("the studio is at "))
-        with urllib.request.urlopen(line.split()[4], timeout=60) as answer:
-            assert answer.status == 200
-        process.send_signal(signal.SIGINT)
-        assert "nothing was running" in process.communicate(timeout=120)[0] and process.returncode == 0
+        assert main(["studio", "--config", "tiny", "--output", str(tmp_path / "studio")]) == 0
     finally:
-        process.kill()
-        process.wait()
+        visitor.join()
+        signal.signal(signal.SIGINT, before)
+    assert answers == [200] and "nothing was running" in capsys.readouterr().out
     assert not (tmp_path / "studio").exists()
 
 
