@@ -198,6 +198,9 @@ def test_several_budgets_are_curves_with_gains_and_no_warning(report_of_curves):
 OUT_OF_PLACE = """[...document.querySelectorAll('table, svg, canvas, img')]
     .filter((each) => !each.closest('.wide') && each.getBoundingClientRect().right > innerWidth)
     .map((each) => each.outerHTML.slice(0, 80))"""
+# A strip of pictures reaches no farther than its place in the table.
+CUT_OFF = """[...document.querySelectorAll('#pictures img')].filter((each) => each.getClientRects().length
+    && each.getBoundingClientRect().right > each.closest('td').getBoundingClientRect().right).map((each) => each.alt)"""
 
 
 @pytest.mark.browser
@@ -206,7 +209,7 @@ def test_pictures_curves_and_tables_of_a_report_are_on_the_screen(browser, repor
     page = report_of_curves[1] / "report.html"
     browser.open(page.as_uri(), *SCREENS[screen], "document.readyState === 'complete'")
     assert browser.faults() == []
-    assert browser.evaluate(OUT_OF_PLACE) == []
+    assert browser.evaluate(OUT_OF_PLACE) == [] and browser.evaluate(CUT_OFF) == []
     # The gray ball that every run made, in its strip and to be turned.
     for picture in ("#pictures img", "#pair canvas"):
         assert 0.02 < (browser.picture_of(picture) < 0.95).all(axis=-1).mean() < 0.9
