@@ -29,6 +29,25 @@ _FLAGS = [
 _TIMEOUT_S = 60.0
 # The viewer page says "drawn" or "error".
 _HAS_DRAWN = "document.documentElement?.dataset.state"
+SCREENS = {"phone": (390, 844), "desk": (1280, 800)}
+"""Width and height, CSS pixels, that every page must be good at."""
+# A control is reachable where a click in its middle reaches it, or what it is a part of; pages in frames count, too.
+_FAULTS = """[window, ...Array.from(frames)].flatMap(({document, innerWidth}) => {
+    const faults = [], width = document.documentElement.scrollWidth;
+    if (width > innerWidth) faults.push(`the page is ${width} px wide`);
+    const name = (element) => `<${element.localName}> ${element.ariaLabel ?? element.id} ${element.innerText ?? ''}`;
+    for (const control of document.querySelectorAll('a[href], button, input, select, textarea, [role=tab]')) {
+        if (!control.checkVisibility({opacityProperty: true, visibilityProperty: true})) continue;
+        control.scrollIntoView({block: 'center', inline: 'center', behavior: 'instant'});
+        const box = control.getClientRects()[0];
+        if (!box?.width || !box.height) continue;
+        if (box.left < -1 || box.right > innerWidth + 1) faults.push(`${name(control)} sticks out`);
+        const at = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+        if (!at || !(control.contains(at) || at.contains(control)))
+            faults.push(`${name(control)} is covered by ${at && name(at)}`);
+    }
+    return faults;
+})"""
 
 
 class Browser:
@@ -52,6 +71,8 @@ class Browser:
         self._session = None
         self.requests: list[str] = []
         self.messages: list[str] = []
+        self.errors: list[str] = []
+        """Those of the messages that say that something went wrong."""
         targets = self.call("Target.getTargets")["targetInfos"]
         tab = next(info["targetId"] for info in targets if info["type"] == "page")
         self._session = self.call("Target.attachToTarget", targetId=tab, flatten=True)["sessionId"]
@@ -76,11 +97,16 @@ class Browser:
         if event == "Network.requestWillBeSent":
             self.requests.append(params["request"]["url"])
         elif event == "Runtime.consoleAPICalled":
-            self.messages.append(" ".join(str(arg.get("value")) for arg in params["args"]))
+            self._note(" ".join(str(arg.get("value")) for arg in params["args"]), params["type"] == "error")
         elif event == "Runtime.exceptionThrown":
-            self.messages.append(str(params["exceptionDetails"]))
+            self._note(str(params["exceptionDetails"]), True)
         elif event == "Log.entryAdded":
-            self.messages.append(params["entry"]["text"])
+            self._note(params["entry"]["text"], params["entry"]["level"] == "error")
+
+    def _note(self, message: str, is_error: bool) -> None:
+        self.messages.append(message)
+        if is_error:
+            self.errors.append(message)
 
     def evaluate(self, expression: str):
         """The JSON value of a JavaScript expression."""
@@ -90,8 +116,6 @@ class Browser:
 
     def open(self, url: str, width: int, height: int, is_ready: str = _HAS_DRAWN) -> None:
         """Loads the page in a view of this size and waits until an expression is true."""
-        self.requests.clear()
-        self.messages.clear()
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -100,6 +124,9 @@ class Browser:
             mobile=False,
         )
         self.call("Page.navigate", url="about:blank")
+        self.evaluate("1")  # what the last page still had to say is read
+        for heard in (self.requests, self.messages, self.errors):
+            heard.clear()
         self.call("Page.navigate", url=url)
         deadline = time.monotonic() + _TIMEOUT_S
         while not self.evaluate(f"Boolean({is_ready})"):
@@ -112,6 +139,23 @@ class Browser:
         data = self.call("Page.captureScreenshot", format="png")["data"]
         image = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
         return np.asarray(image, dtype=np.float32) / 255
+
+    def faults(self) -> list[str]:
+        """What is wrong with the page at the size that it is open in: errors, sideways scrolling, hidden controls."""
+        faults = self.evaluate(_FAULTS)
+        self.evaluate("scrollTo(0, 0)")
+        return self.errors + faults
+
+    def picture_of(self, selector: str) -> np.ndarray:
+        """What is on the screen where the element is, [height, width, 3]; it must be smaller than the tab."""
+        x, y, width, height = self.evaluate(
+            f"""(element => {{
+                element.scrollIntoView({{block: 'center', behavior: 'instant'}});
+                const box = element.getBoundingClientRect();
+                return [box.x, box.y, box.width, box.height].map(Math.round);
+            }})(document.querySelector('{selector}'))"""
+        )
+        return self.screenshot()[y : y + height, x : x + width]
 
     def lose_context(self) -> None:
         """Takes the graphics context from the page's canvas and waits until it is given back."""
@@ -135,6 +179,11 @@ class Browser:
             self._process.wait()
         finally:
             self._socket.close()
+
+
+def colored(picture: np.ndarray) -> np.ndarray:
+    """Where it is neither white, gray nor black, as text and buttons are, [height, width]."""
+    return picture.max(axis=-1) - picture.min(axis=-1) > 0.15
 
 
 @pytest.fixture(scope="session")

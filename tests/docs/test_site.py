@@ -13,6 +13,7 @@ import pytest
 tomllib = pytest.importorskip("tomllib")
 import architecture_drawing  # noqa: E402
 from build_site import ROOT, assemble, build, without_links_that_leave  # noqa: E402
+from headless_chromium import SCREENS  # noqa: E402
 
 NAVIGATION = tomllib.loads((ROOT / "docs" / "site" / "zensical.toml").read_text())["project"]["nav"]
 needs_zensical = pytest.mark.skipif(
@@ -108,20 +109,22 @@ def test_an_arrow_of_the_drawing_is_an_import_and_every_import_is_a_way_of_arrow
 
 @needs_zensical
 @pytest.mark.browser
-@pytest.mark.parametrize("width", [390, 1280])
-def test_the_start_page_fits_the_screen(browser, site, width):
+@pytest.mark.parametrize("screen", SCREENS)
+def test_the_start_page_fits_the_screen(browser, site, screen):
+    width, height = SCREENS[screen]
     handler = functools.partial(QuietHandler, directory=str(site))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         address = f"http://127.0.0.1:{server.server_port}/"
-        browser.open(address, width, 800, "document.readyState === 'complete'")
+        browser.open(address, width, height, "document.readyState === 'complete'")
         assert browser.evaluate("document.documentElement.scrollWidth") <= width
+        assert browser.errors == []
         assert browser.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
         assert browser.evaluate("document.querySelector('h1').textContent").startswith("splatdream")
         assert all(url.startswith((address, "data:", "about:", "blob:")) for url in browser.requests)
         picture = browser.screenshot()
-        assert picture.shape == (800, width, 3)
+        assert picture.shape == (height, width, 3)
         assert picture.std() > 0.05
     finally:
         server.shutdown()

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from headless_chromium import SCREENS, colored
 from splatdream.cameras.batch import orbit_cameras
 from splatdream.export.mesh_page import mesh_model
 from splatdream.export.model_page import page_html
@@ -89,6 +90,24 @@ def test_one_page_switches_between_gaussians_and_mesh(browser, tmp_path):
     browser.evaluate("document.querySelectorAll('button.model')[0].click()")
     np.testing.assert_array_equal(browser.screenshot(), alone[0])
     assert browser.messages == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("screen", SCREENS)
+def test_both_models_and_every_button_are_on_the_screen(browser, tmp_path, screen):
+    page = tmp_path / "page.html"
+    page.write_text(
+        page_html([mesh_model(colored_cube()), gaussian_model(_cloud())], "a red cube beside a blue sphere")
+    )
+    width, height = SCREENS[screen]
+    for kind in ("mesh", "gaussians"):
+        browser.open(f"{page.as_uri()}#model={kind}", width, height)
+        assert browser.faults() == []
+        top = browser.evaluate("document.querySelector('header').getBoundingClientRect().bottom")
+        bottom = browser.evaluate("document.querySelector('footer').getBoundingClientRect().top")
+        rows, columns = np.nonzero(colored(browser.screenshot()))
+        assert top < rows.min() and rows.max() < bottom and columns.min() > 0 and columns.max() < width - 1
+        assert np.ptp(columns) > 0.2 * min(width, height)
 
 
 @pytest.mark.browser

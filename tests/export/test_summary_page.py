@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from headless_chromium import SCREENS, colored
 from splatdream.export.plots import Curve, YawPoints
 from splatdream.export.summary_page import Pictures, RunSummary, summary_html
 from splatdream.export.video import write_mp4
@@ -31,7 +32,7 @@ def page(tmp_path_factory) -> str:
     summary = RunSummary(
         title=PROMPT,
         pictures=pictures(truth=True),
-        model=gaussian_model(ball(50, 0.5, torch.Generator().manual_seed(0))),
+        model=gaussian_model(ball(50, 0.5, torch.Generator().manual_seed(0), color=(0.9, 0.2, 0.2), opacity=0.9)),
         turntable_mp4=(folder / "turn.mp4").read_bytes(),
         facts={"method": "sds", "prior": "closed-form", "steps": "4 < 5"},
         command="splatdream train --config quickstart system.prompt_processor.prompt=" + "'a very long one' " * 20,
@@ -50,10 +51,12 @@ def colors(shown: np.ndarray) -> set[tuple[int, ...]]:
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("width", [390, 1280])
-def test_everything_is_on_the_page_and_nothing_sticks_out(browser, page, width):
-    browser.open(page, width, 900, IS_READY)
-    assert browser.evaluate("document.documentElement.scrollWidth") <= width
+@pytest.mark.parametrize("screen", SCREENS)
+def test_everything_is_on_the_page_and_nothing_sticks_out(browser, page, screen):
+    browser.open(page, *SCREENS[screen], IS_READY)
+    assert browser.faults() == [] and browser.messages == []
+    assert colored(browser.picture_of("iframe")).mean() > 0.05
+    assert colored(browser.picture_of(".views img")).mean() > 0.9
     text = browser.evaluate("document.body.innerText")
     for words in (
         PROMPT,
@@ -75,7 +78,6 @@ def test_everything_is_on_the_page_and_nothing_sticks_out(browser, page, width):
     assert widths == [750, 250]
     links = browser.evaluate("[...document.querySelectorAll('#files a')].map(link => link.getAttribute('href'))")
     assert links == ["it600-export/cloud.ply", "../ckpts/epoch%3D0-step%3D600%20%231.ckpt"]
-    assert browser.messages == []
     assert all(url.startswith(("file:", "data:")) for url in browser.requests)
 
 

@@ -4,6 +4,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from headless_chromium import SCREENS, colored
 from splatdream.cameras.batch import orbit_cameras
 from splatdream.export.model_page import page_html
 from splatdream.export.viewer_page import gaussian_model
@@ -90,6 +91,23 @@ def test_the_first_view_looks_at_the_front_from_slightly_above(browser, tmp_path
     assert abs(blue_x - 100) < 1
     assert red_y > 80 > blue_y
     assert green_x > 120
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("screen", SCREENS)
+def test_the_whole_object_and_every_button_are_on_the_screen(browser, tmp_path, screen):
+    cloud = _random_cloud(300, 0)
+    cloud.means *= 0.75
+    write_page(tmp_path / "page.html", gaussian_model(cloud), "an orange cat with a hat on a red car")
+    width, height = SCREENS[screen]
+    browser.open((tmp_path / "page.html").as_uri(), width, height)
+    assert browser.faults() == []
+    top = browser.evaluate("document.querySelector('header').getBoundingClientRect().bottom")
+    bottom = browser.evaluate("document.querySelector('footer').getBoundingClientRect().top")
+    rows, columns = np.nonzero(colored(browser.screenshot()))
+    # A ball of radius 0.6 at distance 2.5: 0.54 of the shorter side, and what sticks out of it.
+    assert top < rows.min() and rows.max() < bottom and columns.min() > 0 and columns.max() < width - 1
+    assert 0.54 * min(width, height) < np.ptp(columns) < min(width, height)
 
 
 @pytest.mark.browser

@@ -40,7 +40,9 @@ class FakeRuns:
         (folder / "save" / "it20-export").mkdir(parents=True)
         (folder / "save" / "manifest.json").write_text(json.dumps(MANIFEST))
         ones = torch.ones(2, 4)
-        cloud = GaussianCloud(ones[:, :3], ones[:, :3] - 3, ones, ones[:, 0], ones[:, None, :3], torch.zeros(2, 0, 3))
+        cloud = GaussianCloud(
+            0 * ones[:, :3], ones[:, :3] - 3, ones, ones[:, 0], ones[:, None, :3], torch.zeros(2, 0, 3)
+        )
         write_ply(folder / "save" / "it20-export" / "cloud.ply", cloud)
         (folder / "ckpts").mkdir()
         (folder / "ckpts" / "last.ckpt").write_text(name)

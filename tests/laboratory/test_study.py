@@ -5,6 +5,7 @@ import json
 
 import pytest
 from fake_runs import CONFIGS, FakeRuns, written
+from headless_chromium import SCREENS
 from splatdream.laboratory import work as working
 from splatdream.laboratory.cells import read_study, resolved_study
 from splatdream.laboratory.claims import claim, claimant
@@ -222,21 +223,55 @@ def test_an_overview_has_a_row_a_prompt_and_is_gray_where_nothing_was_made(tmp_p
         overview(study, out, standing(out, study), "7 steps")
 
 
-def test_several_budgets_are_curves_with_gains_and_no_warning(tmp_path, runs, monkeypatch):
+@pytest.fixture(scope="module")
+def report_of_curves(tmp_path_factory):
+    """The text and the folder of a study over two budgets."""
+    runs, folder = FakeRuns(), tmp_path_factory.mktemp("curves")
+
     def score(asset, prompt, result):
         steps = next(text for text in runs.asked[-1] if text.startswith("trainer.max_steps="))
         return {"score": float(steps.partition("=")[2])}
 
-    monkeypatch.setitem(MEASURES, "score", Measure(score, ("score",), "A score.", ("score",)))
-    budgets = {"steps": [10, 5]}
-    study, out = study_of(tmp_path, budgets=budgets, measures=["cost", "score"]), tmp_path / "out"
-    work(study, out, runs)
-    text = write_report(study, out)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(MEASURES, "score", Measure(score, ("score",), "A score.", ("score",)))
+        study = study_of(folder, budgets={"steps": [10, 5]}, measures=["cost", "score"])
+        work(study, folder / "out", runs)
+        return write_report(study, folder / "out"), folder / "out"
+
+
+def test_several_budgets_are_curves_with_gains_and_no_warning(report_of_curves):
+    text, out = report_of_curves
     page = (out / "report.html").read_text()
     assert "| blind | 5 steps | 10 steps | score | +5 [5, 5] |" in text
     assert page.count("<polyline") == 2 * 3 and "score against evaluations" in page and "+5 [5, 5]" in page
     assert r"\begin{longtable}" in (out / "report.tex").read_text()
     assert "| blind | 5 steps | 2 |" in text and "| blind | 10 steps | 2 |" in text and ONE_BUDGET not in text
+
+
+# What is as wide as it must be can be pushed aside, in a place of its own.
+OUT_OF_PLACE = """[...document.querySelectorAll('table, svg, canvas, img')]
+    .filter((each) => !each.closest('.wide') && each.getBoundingClientRect().right > innerWidth)
+    .map((each) => each.outerHTML.slice(0, 80))"""
+# A strip of pictures reaches no farther than its place in the table.
+CUT_OFF = """[...document.querySelectorAll('#pictures img')].filter((each) => each.getClientRects().length
+    && each.getBoundingClientRect().right > each.closest('td').getBoundingClientRect().right).map((each) => each.alt)"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("screen", SCREENS)
+def test_pictures_curves_and_tables_of_a_report_are_on_the_screen(browser, report_of_curves, screen):
+    page = report_of_curves[1] / "report.html"
+    browser.open(page.as_uri(), *SCREENS[screen], "document.readyState === 'complete'")
+    assert browser.faults() == []
+    assert browser.evaluate(OUT_OF_PLACE) == [] and browser.evaluate(CUT_OFF) == []
+    # The gray ball that every run made, in its strip and to be turned.
+    for picture in ("#pictures img", "#pair canvas"):
+        assert 0.02 < (browser.picture_of(picture) < 0.95).all(axis=-1).mean() < 0.9
+    widths = "[...document.querySelectorAll('.curve svg[role]')].map((each) => each.getBoundingClientRect().width)"
+    assert len(browser.evaluate(widths)) == 3 and min(browser.evaluate(widths)) > 250
+    # Where the pictures are pushed aside, the name of their prompt stays.
+    browser.evaluate("document.querySelector('.wide').scrollTo(1000, 0)")
+    assert browser.evaluate("document.querySelector('#pictures th[scope=row]').getBoundingClientRect().left") >= 0
 
 
 def test_progress_says_how_long_the_rest_takes(tmp_path, runs, capsys):

@@ -1,9 +1,12 @@
 """Runs of the studio are real: started, paused, stopped, resumed as processes, and found again by their folders."""
 
+import re
 import signal
 import socket
 import sys
+import threading
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -168,6 +171,32 @@ def test_mistakes_at_the_command_are_one_sentence(tmp_path, capsys, monkeypatch)
         assert len(error.splitlines()) == 1
     finally:
         signal.signal(signal.SIGINT, before)
+    assert not (tmp_path / "studio").exists()
+
+
+def test_the_command_serves_a_page_until_ctrl_c(tmp_path, capsys):
+    pytest.importorskip("viser")
+    before, answers = signal.getsignal(signal.SIGINT), []
+
+    def look_and_interrupt():
+        said, deadline = "", time.monotonic() + PATIENCE_S
+        try:
+            while "Ctrl-C" not in said and time.monotonic() < deadline:
+                time.sleep(0.05)
+                said += capsys.readouterr().out
+            with urllib.request.urlopen(re.search(r"http://\S+", said)[0], timeout=60) as answer:
+                answers.append(answer.status)
+        finally:
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    visitor = threading.Thread(target=look_and_interrupt)
+    visitor.start()
+    try:
+        assert main(["studio", "--config", "tiny", "--output", str(tmp_path / "studio")]) == 0
+    finally:
+        visitor.join()
+        signal.signal(signal.SIGINT, before)
+    assert answers == [200] and "nothing was running" in capsys.readouterr().out
     assert not (tmp_path / "studio").exists()
 
 

@@ -99,6 +99,24 @@ def test_a_second_stage_paints_with_the_same_prior(model, photo, tmp_path):
     assert json.loads((tmp_path / "zero123-texture" / "trial" / "save" / "manifest.json").read_text())["steps"] == 1
 
 
+@pytest.mark.slow
+def test_the_command_goes_from_a_picture_to_a_painted_mesh(model, photo, tmp_path, capsys):
+    both = ("system.guidance.prior.image_size=32", "data.width=[32]", "data.height=[32]", "data.num_test_views=2")
+    both += ("data.eval_width=32", "data.eval_height=32", "trainer.enable_progress_bar=false")
+    first = ("data.resolution_milestones=[]", "data.batch_size=1", "system.geometry.num_points=400")
+    first += ("system.geometry.initial_opacity=0.9", "system.exporter.save_video=false")
+    second = ("system.geometry.target_faces=300", "system.geometry.texture_size=64", "system.geometry.num_bake_views=8")
+    second += ("system.geometry.bake_view_size=48", "system.guidance.num_steps=2", "trainer.max_steps=1")
+    of_second = [f"texture.{text}" for text in (*both, *second)]
+    arguments = ["--image", str(photo), "--prior", str(model), "--steps", "2", "--output", str(tmp_path / "out")]
+    assert command(["generate", *arguments, *both, *first, *of_second]) == 0
+    label, _, page = capsys.readouterr().out.splitlines()[-1].partition(": ")
+    assert label == "open this" and Path(page).is_file()
+    # Its title is the picture's name.
+    (glb,) = (tmp_path / "out" / "cube").glob("mesh/run/save/it1-export/mesh.glb")
+    assert len(open_asset(glb).mesh.faces) > 50
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [(None, "system.picture.path is empty"), ("missing", "is not there"), ("opaque", "no transparent background")],

@@ -1,12 +1,15 @@
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from headless_chromium import SCREENS, colored
+from splatdream.assets.base import SCENE_NAME
 from splatdream.assets.gaussians import GaussianGeometry
 from splatdream.gaussians.cloud import GaussianCloud
 from splatdream.gaussians.ply import write_ply
@@ -32,7 +35,7 @@ def _asset(count: int = 3) -> GaussianGeometry:
 
 
 def _splats(view: LiveView):
-    return view._server.scene._handle_from_node_name["/gaussians"]
+    return view._server.scene._handle_from_node_name[SCENE_NAME]
 
 
 @pytest.fixture
@@ -49,6 +52,21 @@ def test_the_page_is_served_on_loopback(view):
     with urllib.request.urlopen(view.url, timeout=10) as answer:
         assert answer.status == 200
         assert b"<html" in answer.read(1000)
+
+
+@pytest.mark.browser
+def test_what_is_sent_is_on_the_screen(view, browser):
+    cloud = _cloud()
+    cloud.means *= 0.1
+    asset = GaussianGeometry.create_from(SimpleNamespace(cloud=lambda: cloud), {})
+    view.update(asset.draw, status="step 10")
+    for screen in SCREENS.values():
+        browser.open(view.url, *screen, "document.body?.innerText.includes('step 10')")
+        deadline = time.monotonic() + 60
+        while not colored(browser.screenshot()).mean() > 0.01:
+            assert time.monotonic() < deadline
+        # three.js finds no bounding sphere of viser's splats, squares with two coordinates; they are drawn.
+        assert [fault for fault in browser.faults() if "computeBoundingSphere" not in fault] == []
 
 
 def test_an_update_sends_centers_covariances_colors_and_opacities(view):

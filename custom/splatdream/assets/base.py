@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, MutableMapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,8 @@ from ..host import BaseGeometry
 
 Regularizer = Callable[[Mapping[str, Tensor]], Tensor]
 """A renderer's output to a loss."""
+SCENE_NAME = "/asset"
+"""Of what an asset draws on a `viser` scene."""
 
 
 @runtime_checkable
@@ -33,6 +35,9 @@ class Refinement(Protocol):
 
 class Asset(BaseGeometry, ABC):
     """threestudio's geometry noun, and what a training step, the pictures and the manifest of a run need beside it."""
+
+    drawn_as: ClassVar[str] = ""
+    """What `draw` shows, for whoever looks at it; empty where it is the asset as it is rendered."""
 
     @abstractmethod
     def params(self) -> MutableMapping[str, nn.Parameter]:
@@ -75,4 +80,4 @@ class Asset(BaseGeometry, ABC):
         return None
 
     def draw(self, scene: Any) -> None:
-        """Puts it on the `viser` scene of a live view; by default nothing is to be seen there."""
+        """Puts it on a `viser` scene, as `SCENE_NAME`; by default nothing is to be seen there."""

@@ -14,7 +14,7 @@ from ..fields.volume import Volume
 from ..host import BaseGeometry, C, info, register
 from ..losses.field_regularizers import opaque_loss, orientation_loss, sparsity_loss
 from ..texture.mesh_from_field import mesh_from_field
-from .base import Asset, Regularizer
+from .base import SCENE_NAME, Asset, Regularizer
 
 _SHOWN_ALPHA = 0.5
 
@@ -67,6 +67,7 @@ class FieldGeometry(Asset):
         """Of both networks."""
 
     cfg: Config
+    drawn_as = "a dot for every cell of the field that is more than half opaque"
 
     def configure(self) -> None:
         cfg = self.cfg
@@ -144,11 +145,12 @@ class FieldGeometry(Asset):
 
     @torch.no_grad()
     def draw(self, scene: Any) -> None:
-        """A point in the middle of each cell that is more than half opaque."""
         points = self.volume.solid_points(_SHOWN_ALPHA)
+        if len(points) == 0:  # which the page of viser cannot draw
+            return
         colors = self.volume.field(points)[1]
         size = 2 * self.cfg.radius / self.cfg.occupancy_resolution
-        scene.add_point_cloud("/field", points=points.cpu().numpy(), colors=colors.cpu().numpy(), point_size=size)
+        scene.add_point_cloud(SCENE_NAME, points=points.cpu().numpy(), colors=colors.cpu().numpy(), point_size=size)
 
     def export(self, **kwargs: object) -> dict[str, Tensor]:
         """The tensors by name, without gradient."""

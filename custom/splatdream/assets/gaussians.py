@@ -25,7 +25,7 @@ from ..initializations.registry import Beginning, initial_cloud
 from ..losses.regularizers import REGULARIZERS
 from ..options.option_range import LearningRate, OptionRange, RangeOfEach, check_fields
 from ..priors.shap_e import ShapEConfig
-from .base import Asset, Refinement, Regularizer
+from .base import SCENE_NAME, Asset, Refinement, Regularizer
 
 RAW_NAMES = tuple(field.name for field in fields(GaussianCloud))
 
@@ -166,7 +166,7 @@ class GaussianGeometry(Asset):
 
     def draw(self, scene: Any) -> None:
         """Shows the color of SH degree 0: all who look share one scene."""
-        scene.add_gaussian_splats("/gaussians", **splat_arrays(self.shown_cloud()))
+        scene.add_gaussian_splats(SCENE_NAME, **splat_arrays(self.shown_cloud()))
 
     def export(self, **kwargs: object) -> dict[str, Tensor]:
         """The raw tensors by name, without gradient."""

@@ -30,7 +30,7 @@ from ..texture.mesh_from_cloud import BakingOptions, MeshingResult, gray_mesh, m
 from ..texture.mesh_from_field import mesh_from_field
 from ..texture.texels import map_texels
 from ..texture.textured_mesh import Material, TexturedMesh, UvLayout
-from .base import Asset, Regularizer
+from .base import SCENE_NAME, Asset, Regularizer
 
 _TENSORS = ("vertices", "vertex_offsets", "faces", "uvs", "uv_faces", "texture")
 
@@ -74,6 +74,7 @@ class TexturedMeshGeometry(Asset):
         """World units a step."""
 
     cfg: Config
+    drawn_as = "the mesh with its texture"
 
     def configure(self) -> None:
         check_fields("system.geometry", self.cfg, self.Config)
@@ -113,7 +114,7 @@ class TexturedMeshGeometry(Asset):
     @torch.no_grad()
     def draw(self, scene: Any) -> None:
         # From the file's axes, y up and the front toward z, to the world's: a third of a turn about (1, 1, 1).
-        scene.add_glb("/mesh", glb_bytes(self.textured_mesh()), wxyz=(0.5, 0.5, 0.5, 0.5))
+        scene.add_glb(SCENE_NAME, glb_bytes(self.textured_mesh()), wxyz=(0.5, 0.5, 0.5, 0.5))
 
     def export(self, **kwargs: object) -> dict[str, Tensor]:
         """The tensors by name, without gradient."""

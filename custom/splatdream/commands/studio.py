@@ -33,8 +33,8 @@ def run(args: argparse.Namespace) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     steering = Steering(Path(args.output), ["--gpu", args.gpu] if args.gpu else [])
     page = StudioPage(steering, _port(args.port), args.config, args.prompt, config_of_prior)
-    print(f"the studio is at {page.url} (Ctrl-C ends it, and stops a run under way)", flush=True)
     try:
+        print(f"the studio is at {page.url} (Ctrl-C ends it, and stops a run under way)", flush=True)
         threading.Event().wait()
     except KeyboardInterrupt:
         pass

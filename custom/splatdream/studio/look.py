@@ -1,4 +1,4 @@
-"""What of a run is to be seen now: its live Gaussians, or those of a saved step; knows nothing of a page."""
+"""What of a run is to be seen now: its live Gaussians, or what it had at a saved step; knows nothing of a page."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,10 +7,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..assets.base import Asset
 from ..export.contact_sheet import contact_sheet
 from ..gaussians.cloud import GaussianCloud
 from ..viewer.run_window import Shown, answered_ns, read_shown
-from .saved_runs import checkpoints, cloud_at
+from .saved_runs import asset_at, checkpoints, cloud_at
 
 _PICTURES = ("render", "noisy", "denoised", "gradient")
 _MOST_VIEWS = 4
@@ -26,6 +27,13 @@ class Seen:
     cloud: GaussianCloud | None
     live: Shown | None
     """What the run says of the step, if it is under way."""
+    asset: Asset | None = None
+    """What is drawn where there are no Gaussians: of this step, or of the last one saved."""
+    asset_step: int = 0
+
+    @property
+    def drawn(self) -> GaussianCloud | Asset | None:
+        return self.asset if self.cloud is None else self.cloud
 
 
 class Look:
@@ -49,7 +57,11 @@ class Look:
         changed_ns = answered_ns(self.folder)
         if changed_ns and changed_ns != self._changed_ns:
             self._live, self._changed_ns = read_shown(self.folder), changed_ns
-        return None if self._live is None else Seen(self._live.step, self._live.cloud, self._live)
+        if self._live is None:
+            return None
+        last = self.saved() if self._live.cloud is None else None
+        drawn = () if last is None else (last.asset, last.asset_step)
+        return Seen(self._live.step, self._live.cloud, self._live, *drawn)
 
     def saved(self, wanted: int | None = None) -> Seen | None:
         """The saved step nearest to one that is wanted, or the last; None where none is saved.
@@ -61,7 +73,8 @@ class Look:
         if not steps:
             return None
         step = steps[-1] if wanted is None else min(steps, key=lambda each: abs(each - wanted))
-        return Seen(step, cloud_at(self.folder, step), None)
+        cloud = cloud_at(self.folder, step)
+        return Seen(step, cloud, None, None if cloud is not None else asset_at(self.folder, step), step)
 
 
 def pictures_sheet(shown: Shown) -> Float[Tensor, "height width 3"] | None:

@@ -116,7 +116,8 @@ class StudioPage:
         camera.look_at, camera.fov = FRONT_VIEW.target, math.radians(FRONT_VIEW.fovy_deg)
         gui = self._server.gui
         # The share button would open a tunnel to another machine.
-        gui.configure_theme(control_layout="fixed", control_width="large", show_share_button=False, show_logo=False)
+        gui.configure_theme(control_width="large", show_share_button=False, show_logo=False)
+        gui.main_panel.dock_right()
         self._message = gui.add_markdown("Write a prompt and press Start.")
         self._progress = gui.add_progress_bar(0.0)
         tabs = gui.add_tab_group()
@@ -195,7 +196,9 @@ class StudioPage:
 
     def _export(self, client: Any) -> None:
         if self._seen is None or self._seen.cloud is None:
-            raise ValueError("there are no Gaussians to export; start a run, or take one from Runs")
+            raise ValueError(
+                "there are no Gaussians to export; files of fields and meshes are in the folder of their run"
+            )
         run = self._folder()
         title = getattr(saved_run(run), "prompt", run.name)
         path = write_format(self._format.value, run / "save" / f"it{self._seen.step}-export", self._seen.cloud, title)
@@ -240,7 +243,7 @@ class StudioPage:
     def _show_scene(self, viewer: Viewer) -> None:
         live = None if self._seen is None else self._seen.live
         with self._server.atomic():
-            viewer.show_cloud(None if self._seen is None else self._seen.cloud)
+            viewer.show(None if self._seen is None else self._seen.drawn)
             viewer.show_cameras(live if self._shows_cameras.value else None)
 
     def _show_look(self, look: Look) -> None:
@@ -250,7 +253,7 @@ class StudioPage:
             self._slider.min, self._slider.max = min(steps[0], steps[-1] - 1), steps[-1]
             self._slider.disabled = False
         seen = self._what_to_see(look, steps, is_live)
-        is_new = seen is not None and (self._seen is None or seen.cloud is not self._seen.cloud)
+        is_new = seen is not None and (self._seen is None or seen.live is not self._seen.live)
         self._seen = seen
         if is_new and seen.live is not None:
             self._show_pictures(seen)
@@ -289,11 +292,10 @@ class StudioPage:
             return
         run = saved_run(self._look.folder)
         step = 0 if self._seen is None else self._seen.step
-        count = "" if self._seen is None or self._seen.cloud is None else f", {len(self._seen.cloud):,} Gaussians"
         steps = f" of {run.max_steps}" if run else ""
         error = f"\n\n**{self._steering.error(self._look.folder)}**" if state is State.FAILED else ""
         self._message.content = (
-            f"**{state.value}**: {self._look.folder.name}\n\nshown: step {step}{steps}{count}{error}"
+            f"**{state.value}**: {self._look.folder.name}\n\nshown: step {step}{steps}{_in_words(self._seen)}{error}"
         )
         self._progress.value = 100 * step / run.max_steps if run and run.max_steps else 0.0
 
@@ -320,3 +322,14 @@ class StudioPage:
                     gui.add_image(np.asarray(sheet.convert("RGB")))
             gui.add_button("Show").on_click(lambda _: self._guarded(lambda: self._select(run.folder)))
         return card
+
+
+def _in_words(seen: Seen | None) -> str:
+    """What the 3D view has of it."""
+    if seen is None:
+        return ""
+    if seen.cloud is not None:
+        return f", {len(seen.cloud):,} Gaussians"
+    if seen.asset is None:
+        return "; nothing to be seen in 3D before the first saved step"
+    return f"; in 3D: step {seen.asset_step}, {seen.asset.drawn_as}"

@@ -1,4 +1,4 @@
-"""What runs left in their folders: facts for a gallery, and the Gaussians of every saved step.
+"""What runs left in their folders: facts for a gallery, and what was trained at every saved step.
 
 Any run in the folder counts, whoever began it.
 """
@@ -11,14 +11,17 @@ from pathlib import Path
 
 import yaml
 
+from ..assets.base import Asset
 from ..gaussians.cloud import GaussianCloud
 from ..gaussians.smoothing_filter import filtered
 from ..host import load_module_weights
 from ..runner.results import newest_files
+from ..startup.registration import registered_classes
 
 _CONFIGURATION = "configs/parsed.yaml"
 _DEEPEST = 3
 """Levels of folders below the studio's that are looked through."""
+_BEGINNINGS = ("source", "weights")
 _NAMES = tuple(field.name for field in fields(GaussianCloud))
 
 
@@ -91,10 +94,25 @@ def cloud_at(folder: Path, step: int) -> GaussianCloud | None:
         FileNotFoundError: that step is not saved.
         ValueError: its checkpoint is damaged.
     """
+    path = _checkpoint(folder, step)
+    return _cloud_in(path, path.stat().st_mtime_ns)
+
+
+def asset_at(folder: Path, step: int) -> Asset | None:
+    """Whatever the run trains, at a saved step; None where it is no asset of ours.
+
+    Raises:
+        FileNotFoundError, ValueError: as `cloud_at`.
+    """
+    path = _checkpoint(folder, step)
+    return _asset_in(path, path.stat().st_mtime_ns)
+
+
+def _checkpoint(folder: Path, step: int) -> Path:
     path = checkpoints(folder).get(step)
     if path is None:
         raise FileNotFoundError(f"{folder.name} has no checkpoint of step {step}; take one that the slider names")
-    return _cloud_in(path, path.stat().st_mtime_ns)
+    return path
 
 
 @lru_cache(maxsize=16)
@@ -107,6 +125,21 @@ def _cloud_in(path: Path, _changed_ns: int) -> GaussianCloud | None:
     cloud = GaussianCloud(**{name: tensors[name] for name in _NAMES})
     scale = tensors["filter_scale"]
     return filtered(cloud, scale.expand(len(cloud))) if scale > 0 else cloud
+
+
+@lru_cache(maxsize=4)
+def _asset_in(path: Path, _changed_ns: int) -> Asset | None:
+    system = yaml.safe_load((path.parents[1] / _CONFIGURATION).read_text())["system"]
+    kind = registered_classes().get(system["geometry_type"])
+    if kind is None:
+        return None
+    # What it began with is not read again: all of it is in the checkpoint.
+    settings = {name: value for name, value in (system.get("geometry") or {}).items() if name not in _BEGINNINGS}
+    state, epoch, step = load_module_weights(str(path), module_name="geometry")
+    asset = kind(settings)
+    asset.load_state_dict(state)
+    asset.update_step(epoch, step)
+    return asset
 
 
 def _status(folder: Path) -> str:
