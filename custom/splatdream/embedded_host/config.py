@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -20,6 +20,7 @@ from omegaconf.resolvers import oc
 from yaml import YAMLError
 
 from ..options.option_range import OptionRange, check_fields
+from ..options.plain_config import with_tuples
 from .nearest import suggestion
 from .schedules import largest
 
@@ -64,10 +65,7 @@ def parse_structured(config_class: type, cfg: Mapping | None = None) -> Any:
     except OmegaConfBaseException as error:
         key = ".".join(filter(None, [_place(cfg), str(error.full_key or "")]))
         raise ValueError(f"bad value for '{key or config_class.__qualname__}': {_first_line(error)}") from error
-    hints = get_type_hints(config_class)
-    # YAML has no tuples.
-    values = {key: _as_tuple(checked[key]) if _is_tuple(hints[key]) else checked[key] for key in values}
-    instance = config_class(**values)
+    instance = config_class(**with_tuples(config_class, {key: checked[key] for key in values}))
     for item in fields(config_class):
         setattr(instance, item.name, _literal(getattr(instance, item.name)))
     check_fields(_place(cfg), instance, config_class)
@@ -100,14 +98,6 @@ def _literal(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _literal(item) for key, item in value.items()}
     return type(value)(map(_literal, value)) if type(value) in (list, tuple) else value
-
-
-def _is_tuple(hint: Any) -> bool:
-    return get_origin(hint) is tuple or any(get_origin(option) is tuple for option in get_args(hint))
-
-
-def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 @dataclass
