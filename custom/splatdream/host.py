@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import yaml
+from omegaconf import OmegaConf
 
 from .startup.host_choice import chosen_host
 
@@ -26,7 +27,8 @@ if HOST == "upstream":
         from threestudio.systems.utils import parse_scheduler
         from threestudio.utils.base import BaseModule, BaseObject, Updateable
         from threestudio.utils.config import config_to_primitive, parse_structured
-        from threestudio.utils.misc import C, find_last_path, load_module_weights
+        from threestudio.utils.misc import C as _C
+        from threestudio.utils.misc import find_last_path, load_module_weights
     except Exception as error:
         raise ImportError(
             f"threestudio is installed but cannot be imported ({type(error).__name__}: {error}); "
@@ -49,6 +51,10 @@ if HOST == "upstream":
                 super().configure()
             finally:
                 self.__dict__.pop("Config", None)
+
+    def C(value: Any, *now: int, **how: str) -> float:
+        """threestudio's, which knows the lists of a configuration alone, for plain lists, too."""
+        return _C(OmegaConf.create(value) if isinstance(value, list) else value, *now, **how)
 
     def parse_optimizer(config: Mapping, model: Any) -> Any:
         """threestudio's, given plain values: an omegaconf list in a parameter group makes checkpoints unreadable."""

@@ -4,7 +4,14 @@ from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
-from splatdream.embedded_host.config import as_file_name, load_config, parse_structured
+from splatdream.embedded_host.config import (
+    ConfigReader,
+    as_file_name,
+    config_to_primitive,
+    load_config,
+    parse_structured,
+    read_config,
+)
 
 
 @dataclass
@@ -215,3 +222,40 @@ def test_a_resumed_run_keeps_its_timestamp(tmp_path):
     OmegaConf.save(config, tmp_path / "parsed.yaml")
     assert load_config(tmp_path / "parsed.yaml").trial_dir == config.trial_dir
     assert config.timestamp.startswith("@20")
+
+
+RUNS = [
+    ["seed=1", "data.width=64"],
+    ["seed=2", "data.width=64"],
+    ["seed=1", "data.width=${seed}"],
+    ["seed=1", "data.width=[1, 2]"],
+    ["seed=1", "data.width=[3]"],
+    ["seed=1", "data.extra={low: 1}"],
+    ["seed=1", "data.extra={high: 2}"],
+    ["seed=1", "data.width=64"],
+    ["seed=7", "seed=8"],
+    ["seed=9", "seed=8"],
+    ["data={width: 3}", "data.width=4"],
+    ["data.width=4", "data={width: 3}"],
+    ["data.width=5", "data={width: 3}"],
+    ["system.prompt_processor.prompt=a: ${b}", "seed=4"],
+    ["system.prompt_processor.prompt=[a]", "seed=4"],
+    ["tag=${seed}", "seed=5"],
+    ["tag=x", "seed=5"],
+    [],
+]
+
+
+def test_a_reader_of_many_configurations_reads_each_as_if_it_were_the_only_one(tmp_path):
+    path = written(tmp_path, 'seed: 0\ndouble: "${mul:${seed},2}"\ndata: {width: [1], height: "${data.width}"}\n')
+    reader = ConfigReader()
+    for overrides in (*RUNS, *reversed(RUNS)):
+        with_bad_one = [*overrides, "broken=${nowhere}"]
+        with pytest.raises(ValueError, match="nowhere"):
+            reader.values(path, with_bad_one)
+        expected = config_to_primitive(read_config(path, overrides))
+        assert reader.values(path, overrides) == expected
+    assert reader.values(path, ["broken=1"])["broken"] == 1
+    with pytest.raises(ValueError, match="nowhere"):
+        reader.values(path, ["broken=${nowhere}"])
+    assert reader.values(path, ["broken=1"])["broken"] == 1

@@ -31,12 +31,15 @@ def test_only_candidates_are_removed_and_words_that_do_not_exist_are_refused():
 @pytest.fixture(scope="module")
 def tiny_bert(tmp_path_factory):
     """A folder with a two-layer BERT that knows the view words and some others."""
-    transformers = pytest.importorskip("transformers")
+    transformers, tokenizers = pytest.importorskip("transformers"), pytest.importorskip("tokenizers")
     folder = tmp_path_factory.mktemp("bert")
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "this", "image", "is", "depicting", "a", "view", "of"]
     words += ["side", "front", "back", "overhead", "smiling", "dog"]
-    transformers.BertTokenizerFast(
-        vocab={word: index for index, word in enumerate(words)}, do_lower_case=True, model_max_length=32
+    # Not a BertTokenizerFast, which takes its words differently in transformers 4 and 5.
+    pieces = tokenizers.BertWordPieceTokenizer({word: index for index, word in enumerate(words)}, lowercase=True)
+    names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "mask_token": "[MASK]"}
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=pieces._tokenizer, model_max_length=32, **names
     ).save_pretrained(folder)
     config = transformers.BertConfig(
         vocab_size=len(words),

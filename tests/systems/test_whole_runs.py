@@ -1,5 +1,6 @@
 """Whole runs on the embedded host, at the smallest size."""
 
+import csv
 import json
 import math
 from pathlib import Path
@@ -42,7 +43,9 @@ def trial(folder: Path, tag: str = "an_orange_cat") -> Path:
 @pytest.fixture(scope="module")
 def finished_run(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("finished")
-    assert launch(folder, "train") == 0
+    # A number that callbacks cannot find would end the run.
+    logged = ("trainer.log_every_n_steps=5", "checkpoint.monitor=train/num_gaussians")
+    assert launch(folder, "train", *logged) == 0
     return trial(folder)
 
 
@@ -65,6 +68,19 @@ def test_a_run_leaves_pictures_a_video_assets_and_a_manifest(finished_run):
     assert manifest["denoiser_evaluations"] == 40
     assert manifest["prior"]["name"] == "closed-form"
     assert set(manifest["seconds_by_stage"]) == {"render", "guidance", "backward", "optimizer", "densification"}
+
+
+def test_numbers_are_logged_at_their_interval_as_they_are_after_the_step(finished_run):
+    with (finished_run / "csv_logs" / "version_0" / "metrics.csv").open(newline="") as lines:
+        rows = [row for row in csv.DictReader(lines) if row["train/loss"]]
+    assert [int(row["step"]) for row in rows] == [4, 9, 14, 19]
+    # Two evaluations a step.
+    assert [float(row["train/denoiser_evaluations_total"]) for row in rows] == [10, 20, 30, 40]
+    # Refined after steps 8, 12 and 16, between the intervals; told once, at the next.
+    assert [row["densification/num_gaussians"] for row in rows] == [
+        "",
+        *(row["train/num_gaussians"] for row in rows[1:]),
+    ]
 
 
 def test_the_exported_cloud_is_the_one_in_the_checkpoint(finished_run):

@@ -3,9 +3,9 @@
 N Gaussians.
 """
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, fields
-from functools import partial
+from functools import cache, partial
 from typing import Annotated, Any
 
 import torch
@@ -24,6 +24,7 @@ from ..initializations.growth import GrowthConfig
 from ..initializations.registry import Beginning, initial_cloud
 from ..losses.regularizers import REGULARIZERS
 from ..options.option_range import LearningRate, OptionRange, RangeOfEach, check_fields
+from ..options.plain_config import plain_config
 from ..priors.shap_e import ShapEConfig
 from .base import SCENE_NAME, Asset, Refinement, Regularizer
 
@@ -101,6 +102,7 @@ class GaussianGeometry(Asset):
     def configure(self) -> None:
         check_fields("system.geometry", self.cfg, self.Config)
         self._set_cloud(initial_cloud(self._beginning()))
+        self.cfg = plain_config(self.cfg)
         self.active_sh_degree = self.sh_degree_at(0)
         # In the checkpoint: whoever reads it sees the Gaussians as training did.
         self.register_buffer("filter_scale", torch.zeros(()))
@@ -149,12 +151,12 @@ class GaussianGeometry(Asset):
         return {"gaussians": len(self.means)}
 
     def regularizers(self) -> Mapping[str, Regularizer]:
-        cloud = self.cloud()
-        return {name: partial(regularizer, cloud) for name, regularizer in REGULARIZERS.items()}
+        cloud = cache(self.cloud)  # one for all, and none where no weight asks for it
+        return {name: partial(_of, cloud, regularizer) for name, regularizer in REGULARIZERS.items()}
 
     def refinement(self, settings: Mapping[str, Any], seed: int) -> Refinement:
         strategy = strategy_of(settings)
-        config = parse_structured(strategy.config_class, strategy.options(settings))
+        config = _options(strategy.config_class, strategy.options(settings))
         self.reads_absgrad = strategy.reads_absgrad
         return strategy.refinement(config, seed, self.params())
 
@@ -238,6 +240,14 @@ class GaussianGeometry(Asset):
 def _options(config_class: type, settings: Mapping[str, Any]) -> Any:
     """An instance of the dataclass `config_class` with these values, checked."""
     return config_class(**config_to_primitive(parse_structured(config_class, settings)))
+
+
+def _of(
+    cloud: Callable[[], GaussianCloud],
+    regularizer: Callable[[GaussianCloud, Mapping[str, Tensor]], Tensor],
+    rendered: Mapping[str, Tensor],
+) -> Tensor:
+    return regularizer(cloud(), rendered)
 
 
 class _ParameterView(MutableMapping):

@@ -80,11 +80,10 @@ def ray_directions(
     v = torch.arange(height, dtype=c2w.dtype, device=c2w.device) + 0.5
     x = (u[None, :] - Ks[:, 0, 2, None]) / Ks[:, 0, 0, None]  # [B, width]
     y = (v[None, :] - Ks[:, 1, 2, None]) / Ks[:, 1, 1, None]  # [B, height]
-    x = x[:, None, :].expand(-1, height, -1)
-    y = y[:, :, None].expand(-1, -1, width)
-    in_camera = torch.stack([x, -y, -torch.ones_like(x)], dim=-1)
-    in_world = torch.einsum("bij,bhwj->bhwi", c2w[:, :3, :3], in_camera)
-    return torch.nn.functional.normalize(in_world, dim=-1)
+    # Term by term: a matrix product of 3 x 3 matrices takes several times as long.
+    right, up, backward = c2w[:, :3, :3, None, None].unbind(2)  # [B, 3, 1, 1]
+    in_world = right * x[:, None, None, :] - up * y[:, None, :, None] - backward
+    return torch.nn.functional.normalize(in_world.movedim(1, -1).contiguous(), dim=-1)
 
 
 def projection_matrices(

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import pytorch_lightning as pl
 import torch
-from omegaconf import OmegaConf
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from ..host import parse_structured, register
 from ..options.option_range import OptionRange, RangeOfEach, RangeOfEnds, check_fields
+from ..options.plain_config import plain_config
 from .batch import ANGLES_ON_HOST, CameraBatch
 from .evaluation import turntable_cameras
 from .random_streams import generator_for
@@ -146,7 +146,7 @@ class CameraDataModule(pl.LightningDataModule):
 
     def __init__(self, cfg: object = None) -> None:
         super().__init__()
-        self.cfg: CameraDataConfig = OmegaConf.to_object(parse_structured(self.Config, cfg))
+        self.cfg: CameraDataConfig = plain_config(parse_structured(self.Config, cfg))
 
     def _trainer_step(self) -> int:
         return self.trainer.global_step if self.trainer is not None else 0

@@ -104,9 +104,11 @@ def sample_cameras(
     )
     shake = perturbation or Perturbation()
     positions = orbit_positions(elevations, azimuths, distances)
-    positions = positions + shake.position * (2 * torch.rand(batch_size, 3, generator=generator) - 1)
-    targets = shake.target * (2 * torch.rand(batch_size, 3, generator=generator) - 1)
-    up = torch.tensor([0.0, 0.0, 1.0]) + shake.up * torch.randn(batch_size, 3, generator=generator)
+    targets, up = torch.zeros(batch_size, 3), torch.tensor([0.0, 0.0, 1.0]).expand(batch_size, 3)
+    if shake != Perturbation():
+        positions = positions + shake.position * (2 * torch.rand(batch_size, 3, generator=generator) - 1)
+        targets = shake.target * (2 * torch.rand(batch_size, 3, generator=generator) - 1)
+        up = up + shake.up * torch.randn(batch_size, 3, generator=generator)
     return CameraBatch(
         c2w=look_at(positions, targets, up),
         fovy_rad=torch.deg2rad(fovy_deg),

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -19,6 +20,7 @@ from omegaconf.resolvers import oc
 from yaml import YAMLError
 
 from ..options.option_range import OptionRange, check_fields
+from ..options.plain_config import with_tuples
 from .nearest import suggestion
 from .schedules import largest
 
@@ -63,10 +65,7 @@ def parse_structured(config_class: type, cfg: Mapping | None = None) -> Any:
     except OmegaConfBaseException as error:
         key = ".".join(filter(None, [_place(cfg), str(error.full_key or "")]))
         raise ValueError(f"bad value for '{key or config_class.__qualname__}': {_first_line(error)}") from error
-    hints = get_type_hints(config_class)
-    # YAML has no tuples.
-    values = {key: _as_tuple(checked[key]) if _is_tuple(hints[key]) else checked[key] for key in values}
-    instance = config_class(**values)
+    instance = config_class(**with_tuples(config_class, {key: checked[key] for key in values}))
     for item in fields(config_class):
         setattr(instance, item.name, _literal(getattr(instance, item.name)))
     check_fields(_place(cfg), instance, config_class)
@@ -99,14 +98,6 @@ def _literal(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _literal(item) for key, item in value.items()}
     return type(value)(map(_literal, value)) if type(value) in (list, tuple) else value
-
-
-def _is_tuple(hint: Any) -> bool:
-    return get_origin(hint) is tuple or any(get_origin(option) is tuple for option in get_args(hint))
-
-
-def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 @dataclass
@@ -189,25 +180,86 @@ def read_config(
     A trial's `parsed.yaml` has lost its interpolations: they are taken from the `raw.yaml` beside it, wherever they
     still give the parsed value. So a larger `trainer.max_steps` moves everything that the author tied to it.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no configuration file '{path}'")
+    with _readable(path, reads_environment):
+        values = config_to_primitive(OmegaConf.merge(_loaded(Path(path)), _overrides(cli_args), overrides))
+    return OmegaConf.create(_literal(values))
+
+
+class ConfigReader:
+    """Reads configurations one after another, as `read_config` does. Files are taken to stay as they were first read.
+
+    Where a configuration differs from an earlier one in single values alone, which is how the runs of an experiment
+    differ, these are changed in what was merged for that one.
+    """
+
+    def __init__(self) -> None:
+        self._overrides: dict[str, tuple[DictConfig, str]] = {}
+        self._merged: dict[tuple[str, ...], tuple[DictConfig, list[str]]] = {}
+
+    def values(self, path: str | Path, cli_args: Sequence[str] = ()) -> dict[str, Any]:
+        """The resolved content, plain. Raises as `read_config`."""
+        with _readable(path, reads_environment=False):
+            for argument in cli_args:
+                if argument not in self._overrides:
+                    change = _overrides([argument])
+                    self._overrides[argument] = (change, _but_for_its_value(argument, change))
+            changes = [self._overrides[argument][0] for argument in cli_args]
+            alike = (str(path), *(self._overrides[argument][1] for argument in cli_args))
+            # Taken out, lest a change that fails stays in it.
+            merged, before = self._merged.pop(alike, (None, []))
+            if merged is None or not _commute(cli_args):
+                merged, before = OmegaConf.merge(_loaded(Path(path)), _overrides(cli_args)), list(cli_args)
+            for change, old, new in zip(changes, before, cli_args, strict=True):
+                if new != old:
+                    merged.merge_with(change)
+            values = config_to_primitive(merged)
+            self._merged[alike] = (merged, list(cli_args))
+            return values
+
+
+def _but_for_its_value(argument: str, change: DictConfig) -> str:
+    """The key of an override to a single value; all of one to a list or a mapping, which would be merged."""
+    key, value = argument.partition("=")[0], config_to_primitive(change, resolve=False)
+    for _ in _parts(key):
+        (value,) = value.values()
+    return argument if isinstance(value, dict | list) else key
+
+
+def _parts(key: str) -> list[str]:
+    return re.split(r"[.\[]", key)
+
+
+def _commute(cli_args: Sequence[str]) -> bool:
+    """Whether no override touches what another one sets."""
+    keys = sorted(_parts(argument.partition("=")[0]) for argument in cli_args)
+    return not any(after[: len(before)] == before for before, after in pairwise(keys))
+
+
+@contextmanager
+def _readable(path: str | Path, reads_environment: bool) -> Iterator[None]:
+    """Errors of reading, merging and resolving a file as sentences about it."""
     with _environment(reads_environment):
         try:
-            cfg = OmegaConf.load(path)
-            if not isinstance(cfg, DictConfig):
-                raise ValueError(f"'{path}' is not a configuration: its top level must be keys and values")
-            raw_path = path.with_name("raw.yaml")
-            if path.name == "parsed.yaml" and raw_path.is_file():
-                cfg = _with_interpolations(cfg, OmegaConf.load(raw_path))
-            values = config_to_primitive(OmegaConf.merge(cfg, _overrides(cli_args), overrides))
+            yield
         except OmegaConfBaseException as error:
             raise ValueError(f"'{path}': {_first_line(error)}") from error
         except UnicodeDecodeError as error:
             raise ValueError(f"'{path}' is not UTF-8 text: {error}") from error
         except YAMLError as error:
             raise ValueError(f"'{path}' or an override is not valid YAML: {' '.join(str(error).split())}") from error
-    return OmegaConf.create(_literal(values))
+
+
+def _loaded(path: Path) -> DictConfig:
+    """A YAML as it stands, its interpolations not resolved."""
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no configuration file '{path}'")
+    cfg = OmegaConf.load(path)
+    if not isinstance(cfg, DictConfig):
+        raise ValueError(f"'{path}' is not a configuration: its top level must be keys and values")
+    raw_path = path.with_name("raw.yaml")
+    if path.name == "parsed.yaml" and raw_path.is_file():
+        return _with_interpolations(cfg, OmegaConf.load(raw_path))
+    return cfg
 
 
 def _overrides(cli_args: Sequence[str]) -> DictConfig:

@@ -166,14 +166,12 @@ class Denoiser:
     @torch.no_grad()
     def _evaluate(self, noisy_latents: Tensor, timesteps: Tensor, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
         """One prediction for each set of rows, from one call of the prior."""
-        times, rows = len(inputs), torch.cat(list(inputs))
+        times, rows, views = len(inputs), torch.cat(list(inputs)), self._views
         self.counter.count += len(rows)
-        # Views repeat when several texts share a call.
-        views = self._views if times == 1 else self._views[torch.arange(len(rows)) % len(self._views)]
-        predictions = self._prior.predict_noise(
-            torch.cat([noisy_latents] * times), torch.cat([timesteps] * times), self._condition[rows], views
-        )
-        return predictions.chunk(times)
+        if times > 1:  # every view once for each of the texts
+            noisy_latents, timesteps = torch.cat([noisy_latents] * times), torch.cat([timesteps] * times)
+            views = views[torch.arange(len(rows)) % len(views)]
+        return self._prior.predict_noise(noisy_latents, timesteps, self._condition[rows], views).chunk(times)
 
 
 def _place(inputs: list[Tensor], rows: Tensor) -> int:

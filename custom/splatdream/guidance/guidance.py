@@ -11,6 +11,7 @@ from torch import Tensor
 from ..cameras.random_streams import generator_for
 from ..host import C, find, register
 from ..options.option_range import OptionRange
+from ..options.plain_config import plain_config
 from .base import PriorGuidance
 from .config_checks import check_config
 from .gradient import FiniteGradients, GradientScale, clip_gradient, distillation_loss
@@ -88,10 +89,11 @@ class Guidance(PriorGuidance):
         self.learner = self._method.make_learner(self._prior, self.cfg.seed, dict(self.cfg.method_options))
         for parameter in [] if self.learner is None else self.learner.parameters():
             parameter.register_hook(self.finite)
+        self.cfg = plain_config(self.cfg)
 
     def _refuse_mixed_texts(self) -> None:
         for name in ("perp_neg", "interpolated_views"):
-            if self.cfg[name]:
+            if getattr(self.cfg, name):
                 raise ValueError(
                     f"guidance.{name} weighs view texts, and {type(self._prior).__name__} reads none; leave it out"
                 )

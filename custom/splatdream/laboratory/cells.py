@@ -8,10 +8,10 @@ from itertools import product
 from pathlib import Path
 
 from ..priors.content import json_sha256
-from ..runner.fingerprint import fingerprint
+from ..runner.fingerprint import Fingerprints
 from ..runner.request import PROMPT, RunRequest, setting
 from ..runner.results import RunResult
-from ..startup.configuration import check_configuration
+from ..startup.configuration import ConfigReader, check_configuration
 from ..storage.atomic_file import write_text
 from .budget import Budget
 from .evaluation_budget import steps_within
@@ -121,10 +121,11 @@ def _cells(plan: Plan, first: Mapping[str, list[Mapping]], kept_counts: Path | N
     groups: dict[str, list[Variant]] = {}
     for variant in plan.variants:
         groups.setdefault(priors[variant.label], []).append(variant)
+    fingerprints = Fingerprints()
     for seed, budget, variants, prompt in product(plan.seeds, plan.budgets, groups.values(), plan.prompts):
         for variant in variants:
-            steps = None if budget is None else _steps(variant, budget, plan, seed, prompt, kept_counts)
-            yield _cell(variant, prompt, seed, budget, steps, first[variant.label][0])
+            steps = None if budget is None else _steps(variant, budget, plan, seed, prompt, kept_counts, fingerprints)
+            yield _cell(variant, prompt, seed, budget, steps, first[variant.label][0], fingerprints)
 
 
 def started_from(stage: RunRequest, earlier: RunResult | None) -> RunRequest:
@@ -147,13 +148,19 @@ def _checked(variant: Variant, plan: Plan) -> list[Mapping]:
 
 
 def _cell(
-    variant: Variant, prompt: str | None, seed: int | None, budget: Budget | None, steps: int | None, own: Mapping
+    variant: Variant,
+    prompt: str | None,
+    seed: int | None,
+    budget: Budget | None,
+    steps: int | None,
+    own: Mapping,
+    fingerprints: Fingerprints,
 ) -> Cell:
     requests = [request_of(stage, prompt, seed, variant.label) for stage in variant.stages]
     if steps is not None:
         requests[0] = replace(requests[0], overrides=[*requests[0].overrides, f"trainer.max_steps={steps}"])
     with _named(variant):
-        key = json_sha256([fingerprint(request) for request in requests])[:16]
+        key = json_sha256([fingerprints.of(request) for request in requests])[:16]
     asked = own["system"]["prompt_processor"].get("prompt", "") if prompt is None else prompt
     return Cell(
         key,
@@ -181,26 +188,39 @@ def _override(key: str, value: object) -> str:
 
 
 def _steps(
-    variant: Variant, budget: Budget, plan: Plan, seed: int | None, prompt: str | None, counts: Path | None
+    variant: Variant,
+    budget: Budget,
+    plan: Plan,
+    seed: int | None,
+    prompt: str | None,
+    counts: Path | None,
+    fingerprints: Fingerprints,
 ) -> int:
     """What the budget is in steps; each length is a run of its own, since schedules follow it."""
     if budget.kind == "steps":
         return budget.amount
     with _named(variant):
         if budget.kind == "evaluations":
-            steps = _kept(request_of(variant.stages[0], prompt, seed, variant.label), budget, steps_within, counts)
+            request = request_of(variant.stages[0], prompt, seed, variant.label)
+            steps = _kept(request, budget, steps_within, counts, fingerprints.reader)
         else:
             # Once for all prompts and seeds, which are to have equal steps.
             timed = request_of(variant.stages[0], plan.prompts[0], plan.seeds[0], variant.label)
-            steps = _kept(timed, budget, steps_in_seconds, counts)
+            steps = _kept(timed, budget, steps_in_seconds, counts, fingerprints.reader)
         if steps < MIN_STEPS:
             raise ValueError(f"{budget} are {steps} steps, fewer than {MIN_STEPS}; raise the budget")
     return steps
 
 
-def _kept(request: RunRequest, budget: Budget, count: Callable[[RunRequest, int], int], counts: Path | None) -> int:
+def _kept(
+    request: RunRequest,
+    budget: Budget,
+    count: Callable[[RunRequest, int], int],
+    counts: Path | None,
+    reader: ConfigReader,
+) -> int:
     # Streams of timesteps and cameras follow the seed, not the prompt.
-    configuration = request.configuration()
+    configuration = request.configuration(reader)
     configuration["system"]["prompt_processor"].pop(PROMPT.rpartition(".")[2], None)
     key = json_sha256([configuration, str(budget)])
     kept = json.loads(counts.read_text()) if counts is not None and counts.is_file() else _counted

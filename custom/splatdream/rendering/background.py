@@ -13,6 +13,7 @@ from torch import Tensor
 from ..cameras.random_streams import generator_for
 from ..host import BaseBackground, register
 from ..options.option_range import OptionRange, RangeOfEach, check_fields
+from ..options.plain_config import plain_config
 from ..storage.device_copies import sent
 
 
@@ -36,6 +37,7 @@ class PlainBackground(BaseBackground):
 
     def configure(self) -> None:
         check_fields("system.background", self.cfg, self.Config)
+        self.cfg = plain_config(self.cfg)
         self._step = 0
         self.register_buffer("_color", torch.tensor(list(self.cfg.color)), persistent=False)
 

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from ..cameras.batch import CameraBatch
 from ..host import Renderer, register
+from ..options.plain_config import plain_config
 from .render import render
 
 
@@ -23,6 +24,10 @@ class GaussianRasterizer(Renderer):
 
     cfg: Config
 
+    def configure(self, *args: object, **kwargs: object) -> None:
+        super().configure(*args, **kwargs)
+        self.cfg = plain_config(self.cfg)
+
     def forward(self, **batch: object) -> dict[str, Tensor]:
         """Renders a threestudio batch.
 
@@ -31,7 +36,8 @@ class GaussianRasterizer(Renderer):
             0 where nothing is seen), means2d [B, N, 2] (pixels, see `RenderOutput`) and radii [B, N, 2] (pixels).
         """
         cameras = CameraBatch.from_batch(batch)
-        background = self.background(dirs=cameras.ray_directions)
+        directions = batch.get("rays_d")
+        background = self.background(dirs=cameras.ray_directions if directions is None else directions)
         cloud, degree = self.geometry.cloud(), self.geometry.active_sh_degree
         output = render(
             cloud,

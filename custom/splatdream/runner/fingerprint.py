@@ -10,6 +10,7 @@ from ..host import find
 from ..photographs.folder import files_read
 from ..priors.content import files_content, json_sha256, prior_content
 from ..priors.model_files import ModelFiles, file_sha256
+from ..startup.configuration import ConfigReader
 from ..startup.registration import register_all
 from .request import RunRequest
 from .results import newest_files, read_result
@@ -19,26 +20,42 @@ RESULTS_REVISION = 3
 
 
 def fingerprint(request: RunRequest) -> str:
-    """SHA-256 of the request's configuration, of its prior's content and of the version of this package.
-
-    Files that the configuration names count by their content. A checkpoint of a finished run counts by the fingerprint
-    of that run: two checkpoints of one run differ in the times that they hold.
-
-    Raises:
-        FileNotFoundError: the configuration or the prior's model is not there.
-        ValueError: the configuration cannot be read.
-    """
-    configuration = request.configuration()
-    content = {
-        "version": [__version__, RESULTS_REVISION],
-        "prior": _without_prior(configuration.get("system") or {}),
-        "configuration": _by_content(configuration),
-    }
-    return json_sha256(content)
+    """See `Fingerprints.of`."""
+    return Fingerprints().of(request)
 
 
-def _without_prior(system: MutableMapping[str, Any]) -> object:
-    """Takes the prior out of a system's configuration; its content, or None where the guidance has none of ours."""
+class Fingerprints:
+    """Of many requests that are alike, faster than one by one: configurations and priors count as when first read."""
+
+    def __init__(self) -> None:
+        self.reader = ConfigReader()
+        self._priors: dict[str, object] = {}
+
+    def of(self, request: RunRequest) -> str:
+        """SHA-256 of the request's configuration, of its prior's content and of the version of this package.
+
+        Files that the configuration names count by their content. A checkpoint of a finished run counts by the
+        fingerprint of that run: two checkpoints of one run differ in the times that they hold.
+
+        Raises:
+            FileNotFoundError: the configuration or the prior's model is not there.
+            ValueError: the configuration cannot be read.
+        """
+        configuration = request.configuration(self.reader)
+        asked = _take_prior(configuration.get("system") or {})
+        key = json_sha256(asked)
+        if key not in self._priors:
+            self._priors[key] = None if asked is None else prior_content(*asked)
+        content = {
+            "version": [__version__, RESULTS_REVISION],
+            "prior": self._priors[key],
+            "configuration": _by_content(configuration),
+        }
+        return json_sha256(content)
+
+
+def _take_prior(system: MutableMapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
+    """Takes the prior out of a system's configuration; None where the guidance has none of ours."""
     guidance, guidance_type = system.get("guidance") or {}, system.get("guidance_type")
     register_all()
     try:
@@ -46,7 +63,7 @@ def _without_prior(system: MutableMapping[str, Any]) -> object:
     except KeyError as error:
         raise ValueError(error.args[0]) from error
     prior_type = guidance.pop("prior_type", default)
-    return None if prior_type is None else prior_content(prior_type, guidance.pop("prior", None) or {})
+    return None if prior_type is None else (prior_type, guidance.pop("prior", None) or {})
 
 
 def _by_content(value: Any) -> Any:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..startup.configuration import resolved_configuration
+from ..startup.configuration import ConfigReader, resolved_configuration
 from ..startup.host_choice import chosen_host
 
 PROMPT = "system.prompt_processor.prompt"
@@ -61,13 +61,16 @@ class RunRequest:
         """All changes to the YAML."""
         return [*([] if self.prompt is None else [setting(PROMPT, self.prompt)]), *self.overrides]
 
-    def configuration(self) -> dict[str, Any]:
+    def configuration(self, reader: ConfigReader | None = None) -> dict[str, Any]:
         """The whole configuration, resolved, without what is not about results (`NOT_RESULTS`).
+
+        Args:
+            reader: see `resolved_configuration`.
 
         Raises:
             FileNotFoundError, ValueError: as `resolved_configuration`.
         """
-        configuration = resolved_configuration(self.config, self.settings())
+        configuration = resolved_configuration(self.config, self.settings(), reader)
         for key in NOT_RESULTS:
             *path, last = key.split(".")
             node = configuration

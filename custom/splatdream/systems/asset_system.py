@@ -63,6 +63,7 @@ class AssetSystem(BaseLift3DSystem):
         self._refinement = self.geometry.refinement(self.cfg.densification, self.cfg.seed)
         self._record = RunRecord(self.get_save_path, self._render_view)
         self._timer = StageTimer()
+        self._refined: dict[str, float] = {}
         self._live_view: LiveView | None = None
         if not hasattr(self, "progress"):
             self.progress: dict[str, object] = {}
@@ -142,8 +143,9 @@ class AssetSystem(BaseLift3DSystem):
         if self._refinement is not None:
             with self._timer.stage("densification"):
                 # After the optimizer step: refining replaces the parameters, and with them that step's gradient.
-                self.log_dict(self._refinement.refine(step + 1, optimizer.optimizer))
-        self._report({**guided, **{f"loss_{name}": loss for name, loss in further.items()}}, distillation + regularizer)
+                self._refined |= self._refinement.refine(step + 1, optimizer.optimizer)
+        numbers = {**guided, **{f"loss_{name}": loss for name, loss in further.items()}}
+        self._report(step + 1, numbers, (distillation + regularizer).detach())
         if asked is not None:
             with self._timer.stage("watched"):
                 self._window.show(step_as_watched(step + 1, asked, self.geometry, self.driver, rendered, batch))
@@ -266,26 +268,44 @@ class AssetSystem(BaseLift3DSystem):
     def _sizes_in_words(self) -> list[str]:
         return [f"{number:,} {name}" for name, number in self.geometry.sizes().items()]
 
-    def _report(self, guided: dict[str, Any], loss: Tensor) -> None:
-        """Numbers for the loggers and the progress bar. Tensors stay where they are: reading one waits for the GPU."""
+    def _report(self, step: int, guided: dict[str, Any], loss: Tensor) -> None:
+        """Numbers for the loggers and the progress bar. Tensors stay where they are: reading one waits for the GPU.
+
+        Args:
+            step: optimizer steps so far.
+        """
         sizes, interval = self.geometry.sizes(), self.trainer.log_every_n_steps
         self.progress.update(sizes, evaluations=self.driver.num_evaluations)
-        if self.true_global_step % interval == 0:
-            self.progress["loss"] = f"{float(loss.detach()):.3g}"
-        if not interval or (self.true_global_step + 1) % interval:
-            return  # Lightning writes these steps only, and telling it a number costs as much as a kernel
+        if not interval or step % interval:
+            return
+        self.progress["loss"] = f"{float(loss):.3g}"
         numbers = {f"train/{name}": value for name, value in guided.items() if _is_scalar(value)}
         numbers |= {
             "train/loss": loss,
             "train/denoiser_evaluations_total": self.driver.num_evaluations,
             **{f"train/num_{name}": number for name, number in sizes.items()},
             **{f"seconds/{name}": seconds for name, seconds in self._timer.seconds().items()},
+            **self._refined,
         }
-        # Lightning averages what it logs, which integers do not take.
-        as_logged = {
-            name: value.detach() if isinstance(value, Tensor) else float(value) for name, value in numbers.items()
-        }
-        self.log_dict(as_logged)
+        self._refined = {}
+        self._log(
+            {name: float(value.detach() if isinstance(value, Tensor) else value) for name, value in numbers.items()},
+            step - 1,
+        )
+
+    def _log(self, numbers: dict[str, float], batch: int) -> None:
+        """Writes numbers as Lightning does, at the steps at which it does.
+
+        Not by its own `log_dict`: Lightning then walks over all that it was ever told, at every step.
+
+        Args:
+            batch: of the run, from 0.
+        """
+        for logger in self.trainer.loggers:
+            logger.log_metrics(numbers, step=batch)
+            logger.save()
+        # For what asks for a number by name, such as `checkpoint.monitor`.
+        self.trainer.callback_metrics.update({name: torch.tensor(value) for name, value in numbers.items()})
 
 
 def _is_scalar(value: object) -> bool:

@@ -50,7 +50,8 @@ class GuidanceDriver(Updateable):
 
     def weight(self, name: str) -> float:
         """Of a loss at this step; 0 where none is given."""
-        return self._at_step(self._weights.get(f"lambda_{name}", 0.0))
+        weight = self._weights.get(f"lambda_{name}", 0.0)
+        return weight if isinstance(weight, int | float) else self._at_step(weight)
 
     def prepare(self, cfg: Any) -> None:
         """Builds prompts and guidance from a system's configuration, once."""

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from jaxtyping import Float
 from torch import Tensor
@@ -114,12 +115,12 @@ class GuidanceMethod:
             supplied: what the learner, or its stand-in, supplies.
         """
         offered = {
-            "generator": step.generator("method"),
-            "first_timestep": step.timestep_range()[0],
-            "seed": step.settings.seed,
-            "surface": step.surface,
+            "generator": lambda: step.generator("method"),
+            "first_timestep": lambda: step.timestep_range()[0],
+            "seed": lambda: step.settings.seed,
+            "surface": lambda: step.surface,
         }
-        supplied = {name: offered[name] for name in _keywords(self.gradient) if name in offered} | dict(supplied)
+        supplied = {name: offered[name]() for name in _keywords(self.gradient) if name in offered} | dict(supplied)
         latents, timesteps = step.latents, step.timesteps()
         weights = timestep_weights(step.settings.weighting, step.prior.schedule, timesteps, latents)
         return weights * self.gradient(step.denoiser(), latents, timesteps, step.noise(), **options, **supplied)
@@ -129,6 +130,7 @@ class GuidanceMethod:
         return annotated_range(_keywords(owner)[option].annotation) or OptionRange()
 
 
+@cache
 def _keywords(function: Callable[..., object]) -> dict[str, inspect.Parameter]:
     """Keyword-only arguments of a function, or of the construction of a class."""
     parameters = inspect.signature(function).parameters
