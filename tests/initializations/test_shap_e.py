@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import ShapEPipeline
+from safetensors.torch import load_file, save_file
 from splatdream.gaussians.spherical_harmonics import sh0_to_rgb
 from splatdream.initializations.registry import Beginning, initial_cloud
 from splatdream.initializations.shap_e import points_on_object
@@ -93,5 +94,15 @@ def test_a_folder_that_lacks_a_part_says_which(folder, tmp_path, part):
 def test_a_part_that_is_damaged_is_one_sentence(folder, tmp_path):
     broken = shutil.copytree(folder, tmp_path / "broken")
     (broken / "prior" / "config.json").write_text("{")
-    with pytest.raises(ValueError, match="is not a Shap-E pipeline"):
+    with pytest.raises(ValueError, match=f"cannot read {broken / 'prior'}: it is damaged"):
+        sample_shap_e(tiny(broken), "a cat", 0)
+
+
+def test_a_part_that_lacks_weights_is_refused_and_not_drawn_at_random(folder, tmp_path):
+    broken = shutil.copytree(folder, tmp_path / "broken")
+    (file,) = (broken / "text_encoder").glob("*.safetensors")
+    tensors = load_file(file)
+    del tensors["text_projection.weight"]
+    save_file(tensors, file, metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=f"cannot read {broken / 'text_encoder'}"):
         sample_shap_e(tiny(broken), "a cat", 0)
