@@ -200,7 +200,7 @@ def locate_model(
         missing = missing_parts(path, parts, has_weights)
         if not missing:
             found = ModelFiles(name, model.name, _commit(path), path, tuple(parts), prefers_half, has_weights)
-            return found if revision is None else _unchanged(found)
+            return _unchanged(found, revision)
         reasons.append(f"it lacks {', '.join(missing)}")
     raise FileNotFoundError(missing_model_message(name, tried, is_offline))
 
@@ -246,10 +246,10 @@ def _whole(files: ModelFiles) -> ModelFiles:
     return files
 
 
-def _unchanged(files: ModelFiles) -> ModelFiles:
-    """The same, every file of the hub's cache read: it is named by the hash of its content."""
+def _unchanged(files: ModelFiles, pinned: str | None) -> ModelFiles:
+    """The same; of a pinned revision every file of the hub's cache is read, which is named by the hash of its content."""
     root = files.path.parent if files.path.is_file() else files.path
-    for blob in ((root / name).resolve() for name in files.used()):
+    for blob in ((root / name).resolve() for name in (files.used() if pinned else ())):
         if blob.parent.name == "blobs" and not _is_named_by_content(blob):
             raise ValueError(
                 f"{blob} is not what was downloaded as revision {files.revision} of {files.model_id}: its content has "
