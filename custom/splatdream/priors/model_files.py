@@ -247,7 +247,7 @@ def _whole(files: ModelFiles) -> ModelFiles:
 
 
 def _unchanged(files: ModelFiles, pinned: str | None) -> ModelFiles:
-    """The same; of a pinned revision every file of the hub's cache is read, which is named by the hash of its content."""
+    """The same; files of a pinned revision are compared with the hashes that the hub's cache names them by."""
     root = files.path.parent if files.path.is_file() else files.path
     for blob in ((root / name).resolve() for name in (files.used() if pinned else ())):
         if blob.parent.name == "blobs" and not _is_named_by_content(blob):
