@@ -1,6 +1,7 @@
 """Shap-E as a start: real parts of its pipeline, tiny and random, and an object whose surface is known."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,13 @@ def test_a_prompt_and_a_seed_give_a_cloud(folder):
     assert len(first) == 50 and torch.equal(first.means, again.means)
     colors = sh0_to_rgb(first.sh0[:, 0])
     assert colors.min() > 0 and colors.max() < 1
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA is here")
+@pytest.mark.parametrize("device", ["cuda", "gpu"])
+def test_a_device_that_is_not_here_is_one_sentence(folder, device):
+    with pytest.raises(ValueError, match=f"device is '{device}', but must be auto or cpu: torch finds no CUDA device"):
+        sample_shap_e(replace(tiny(folder), device=device), "a cat", 0)
 
 
 @pytest.mark.parametrize("part", ["shap_e_renderer", "prior", "tokenizer"])

@@ -82,8 +82,8 @@ def sample_shap_e(config: ShapEConfig, prompt: str, seed: int) -> ShapEObject:
             "system.geometry.shap_e needs at least 1 step and a resolution of at least 8, "
             f"got {config.steps} and {config.resolution}"
         )
+    device = _device(config.device)
     pipeline = _load(locate_shap_e(config).as_folder())
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if config.device == "auto" else config.device
     pipeline.to(device).set_progress_bar_config(disable=True)
     latents = pipeline(
         prompt,
@@ -93,6 +93,16 @@ def sample_shap_e(config: ShapEConfig, prompt: str, seed: int) -> ShapEObject:
         output_type="latent",
     ).images
     return ShapEObject(pipeline.shap_e_renderer, latents[:1])
+
+
+def _device(name: str) -> str:
+    has_cuda = torch.cuda.is_available()
+    if name == "auto":
+        return "cuda" if has_cuda else "cpu"
+    if name.partition(":")[0] not in ("cpu", "cuda") or (name != "cpu" and not has_cuda):
+        known = "auto, cpu or cuda" if has_cuda else "auto or cpu: torch finds no CUDA device"
+        raise ValueError(f"system.geometry.shap_e.device is {name!r}, but must be {known}")
+    return name
 
 
 def _load(files: ModelFiles) -> object:

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from ..cameras.batch import CameraBatch
 from ..host import Renderer, register
+from .backends import check_backend
 from .render import render
 
 
@@ -22,6 +23,10 @@ class GaussianRasterizer(Renderer):
         at every resolution; "classic" widens them as 3DGS does."""
 
     cfg: Config
+
+    def configure(self, *args: object, **kwargs: object) -> None:
+        super().configure(*args, **kwargs)
+        check_backend(self.cfg.backend)
 
     def forward(self, **batch: object) -> dict[str, Tensor]:
         """Renders a threestudio batch.
