@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import splatdream
+import torch
 import yaml
 from splatdream.commands.generate import stages
 from splatdream.commands.list import KINDS
@@ -12,6 +13,7 @@ from splatdream.guidance.methods.registry import METHODS
 from splatdream.startup.configuration import check_configuration
 from splatdream.startup.shipped import find_config, shipped_configs
 
+CPU = pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA is here")
 FEW = ("data.num_test_views=1", "trainer.limit_val_batches=0", "system.exporter.formats=[ply]")
 
 
@@ -60,6 +62,10 @@ def test_a_wrong_option_is_answered_with_the_usage_of_its_verb(command, usage, c
         (["tiny", "system.prompt_processor.prompt=an orange unicorn"], "unicorn"),
         (["tiny", "system.exporter.formats=[plyy]"], "has plyy; the formats are ply"),
         (["quickstart-sd", "system.guidance.prior.model=sd21-bass"], "did you mean 'sd21-base'?"),
+        (["tiny", "system.renderer.backend=opengl"], "'opengl' is not one of auto, reference, cpu, gsplat"),
+        pytest.param(
+            ["tiny", "system.renderer.backend=gsplat"], "on CUDA devices only, and torch finds none", marks=CPU
+        ),
     ],
 )
 def test_a_typo_leaves_no_folder(arguments, sentence, tmp_path, capsys):

@@ -1,11 +1,13 @@
 """Shap-E as a start: real parts of its pipeline, tiny and random, and an object whose surface is known."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from diffusers import ShapEPipeline
+from safetensors.torch import load_file, save_file
 from splatdream.gaussians.spherical_harmonics import sh0_to_rgb
 from splatdream.initializations.registry import Beginning, initial_cloud
 from splatdream.initializations.shap_e import points_on_object
@@ -82,6 +84,13 @@ def test_a_prompt_and_a_seed_give_a_cloud(folder):
     assert colors.min() > 0 and colors.max() < 1
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA is here")
+@pytest.mark.parametrize("device", ["cuda", "gpu"])
+def test_a_device_that_is_not_here_is_one_sentence(folder, device):
+    with pytest.raises(ValueError, match=f"device is '{device}', but must be auto or cpu: torch finds no CUDA device"):
+        sample_shap_e(replace(tiny(folder), device=device), "a cat", 0)
+
+
 @pytest.mark.parametrize("part", ["shap_e_renderer", "prior", "tokenizer"])
 def test_a_folder_that_lacks_a_part_says_which(folder, tmp_path, part):
     broken = shutil.copytree(folder, tmp_path / "broken")
@@ -93,5 +102,15 @@ def test_a_folder_that_lacks_a_part_says_which(folder, tmp_path, part):
 def test_a_part_that_is_damaged_is_one_sentence(folder, tmp_path):
     broken = shutil.copytree(folder, tmp_path / "broken")
     (broken / "prior" / "config.json").write_text("{")
-    with pytest.raises(ValueError, match="is not a Shap-E pipeline"):
+    with pytest.raises(ValueError, match=f"cannot read {broken / 'prior'}: it is damaged"):
+        sample_shap_e(tiny(broken), "a cat", 0)
+
+
+def test_a_part_that_lacks_weights_is_refused_and_not_drawn_at_random(folder, tmp_path):
+    broken = shutil.copytree(folder, tmp_path / "broken")
+    (file,) = (broken / "text_encoder").glob("*.safetensors")
+    tensors = load_file(file)
+    del tensors["text_projection.weight"]
+    save_file(tensors, file, metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=f"cannot read {broken / 'text_encoder'}"):
         sample_shap_e(tiny(broken), "a cat", 0)

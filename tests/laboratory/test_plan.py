@@ -132,7 +132,10 @@ def test_a_shipped_experiment_can_be_run(path):
     # Counting steps takes a minute; tests of budgets do it on small ones.
     study = resolved_study(read_plan(path, ["seeds=[0]", f"prompts=[{plan.prompts[0]}]", "budgets={steps: [20]}"]))
     assert len(study.cells) == len(plan.variants)
-    configurations = {cell.variant: cell.stages[0].configuration()["system"]["guidance"] for cell in study.cells}
+    resolved = {cell.variant: cell.stages[0].configuration() for cell in study.cells}
+    # The host takes a prompt that a plan sets to the letter.
+    assert "${" not in str(resolved)
+    configurations = {variant: configuration["system"]["guidance"] for variant, configuration in resolved.items()}
     if path.stem == "janus":
         assert not any(is_held_out(parse_caption(prompt)) for prompt in plan.prompts)
         assert configurations["clipped rising"]["gradient_clip"] == [0, 0.1, 0.4, 20]

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from splatdream.cameras.batch import orbit_cameras
 from splatdream.photographs.folder import read_photographs
+from splatdream.photographs.orbits import ORBITS
 from splatdream.photographs.posed_images import PosedImages
 from splatdream.photographs.transforms_file import write_views
 
@@ -251,6 +252,16 @@ def one_place(folder):
 def test_what_cannot_be_read_is_said_in_a_sentence(folder, broken, sentence):
     with pytest.raises((ValueError, FileNotFoundError), match=sentence):
         read_photographs(broken(folder))
+
+
+def test_what_is_nearest_moves_to_the_left_from_frame_to_frame_as_in_sv3ds_own_animation():
+    # assets/sv3d.gif of generative-models; by 360 / 21 degrees a frame, the last of which is the given image.
+    cameras = ORBITS["sv3d"].cameras(SIZE, SIZE)
+    for before in (20, 0, 7, 13):
+        near = 0.3 * cameras.c2w[before, :3, 3]
+        now, next_ = (pixels(cameras, near)[frame, 0] for frame in (before, (before + 1) % 21))
+        assert now == pytest.approx(SIZE / 2, abs=1e-3) and next_ < now - 0.5
+    assert (cameras.elevation_deg - 10).abs().max() < 1e-3
 
 
 def test_views_of_another_number_than_a_model_makes_are_refused(tmp_path):

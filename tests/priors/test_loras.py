@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import pytest
 import tiny_loras
@@ -66,6 +67,19 @@ def test_a_denoising_call_is_that_of_the_pipeline_with_the_same_files(stable_dif
     found = noise_of(prior_with(stable_diffusion_folder, *entries), noisy, texts)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
     assert (found - noise_of(prior_with(stable_diffusion_folder), noisy, texts)).abs().max() > 1e-2
+
+
+def test_a_folder_that_dreambooths_lora_script_leaves_is_taken_as_its_file(stable_diffusion_folder, files, tmp_path):
+    # diffusers' script saves there what it trained, checkpoints and pictures; the model is named by the user.
+    left = tmp_path / "dreambooth"
+    (left / "checkpoint-500").mkdir(parents=True)
+    (left / "README.md").write_text("instance_prompt: a photo of sks dog")
+    shutil.copy(files["diffusers", BOTH], left / "pytorch_lora_weights.safetensors")
+    assert loras_of([entry(left)])[0].content() == loras_of([entry(files["diffusers", BOTH])])[0].content()
+    said = refusal(lambda: prior_with(left))
+    assert f"prior.loras: [{{path: {left}}}]" in said and "name the model that they were trained on" in said
+    with pytest.raises(FileNotFoundError, match="is not there"):
+        loras_of([entry(left / "checkpoint-500")])
 
 
 def test_a_weight_of_zero_changes_nothing_and_no_layer_of_peft_stays(stable_diffusion_folder, files, generator):

@@ -126,7 +126,8 @@ def test_a_missing_model_gives_one_message_with_everything_to_know():
     assert error.value.__cause__ is None
 
 
-def test_a_gated_id_is_said_to_be_gated():
+@pytest.mark.parametrize("name", [name for name, copies in ALIASES.items() if copies[0].is_gated])
+def test_a_gated_id_is_said_to_be_gated(name):
     class GatedRepoError(OSError):
         """As the hub's library raises it: 403, with several lines about the request."""
 
@@ -136,7 +137,7 @@ def test_a_gated_id_is_said_to_be_gated():
     hub = FakeHub()
     hub.download = refuse
     with pytest.raises(FileNotFoundError) as error:
-        locate_model("sd3", hub=hub)
+        locate_model(name, hub=hub)
     message = str(error.value)
     assert "its license has not been accepted with the account of this machine" in message
     assert "gated: accept the license at" in message and "hf auth login" in message
@@ -157,6 +158,30 @@ def test_a_cache_without_the_rest_of_the_repository_will_do(stable_diffusion_fol
     listed = {"model.ckpt": tree_cache.TreeCacheEntry(1, "0" * 40, None, None, None)}
     tree_cache.write_tree_cache(str(tmp_path / f"models--{SECOND.replace('/', '--')}"), COMMIT, listed)
     assert locate_model("sd21-base", is_offline=True, hub=Hub(tmp_path)).model_id == SECOND
+
+
+@pytest.mark.parametrize("name", ["unet/diffusion_pytorch_model.safetensors", "scheduler/scheduler_config.json"])
+def test_a_tampered_file_of_a_pinned_revision_is_refused(stable_diffusion_folder, tmp_path, name):
+    put_into_hub_cache(tmp_path, SECOND, stable_diffusion_folder)
+    (path,) = tmp_path.glob(f"*/snapshots/{COMMIT}/{name}")
+    if name.endswith(".json"):  # small files are called as git calls them
+        blob = path.resolve()
+        content = blob.read_bytes()
+        path.unlink()
+        path.symlink_to(blob.rename(blob.with_name(hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest())))
+    hub = Hub(tmp_path)
+    assert locate_model("sd21-base", revision=COMMIT, is_offline=True, hub=hub).revision == COMMIT
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.resolve().write_bytes(content)
+    with pytest.raises(
+        ValueError, match=rf"not what was downloaded as revision {COMMIT} of {SECOND}.*remove it"
+    ) as error:
+        locate_model("sd21-base", revision=COMMIT, is_offline=True, hub=hub)
+    assert str(path.resolve()) in str(error.value) and "\n" not in str(error.value)
+    path.resolve().unlink()
+    with pytest.raises(FileNotFoundError, match="it lacks"):
+        locate_model("sd21-base", revision=COMMIT, is_offline=True, hub=hub)
 
 
 def test_another_revision_than_the_cached_one_is_not_taken_for_it(stable_diffusion_folder, tmp_path):

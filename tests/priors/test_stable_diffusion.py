@@ -17,6 +17,7 @@ from splatdream.priors.base import Views
 from splatdream.priors.condition_cache import ConditionCache
 from splatdream.priors.latent_diffusion import NetworkOptions, resized
 from splatdream.priors.stable_diffusion import load_stable_diffusion
+from splatdream.prompts.view_prompts import make_view_prompts
 
 TEXTS = ["a cat, front view", "", "a cat"]
 
@@ -292,6 +293,16 @@ def test_a_folder_that_dreambooth_leaves_loads(pipeline, tmp_path, generator):
     condition = prior.encode_texts(["a cat"])
     expected = pipeline.unet(noisy, timesteps, encoder_hidden_states=embeddings(condition)).sample + 0.5
     torch.testing.assert_close(prior.predict_noise(noisy, timesteps, condition, some_views(1)), expected)
+
+
+def test_the_identifier_of_dreambooths_subject_reaches_the_encoder_in_every_views_text(prior, pipeline):
+    # The name that the script was told for the subject (instance_prompt) is no word; nothing may correct or drop it.
+    texts = list(make_view_prompts("a photo of sks dog, 3d").view_texts.values())
+    assert len(texts) == 4 and all(text.startswith("a photo of sks dog, 3d") for text in texts)
+    expected, *_ = pipeline.encode_prompt(texts, "cpu", 1, False)
+    torch.testing.assert_close(embeddings(prior.encode_texts(texts)), expected)
+    other = prior.encode_texts(["a photo of xyz dog, 3d"])
+    assert (embeddings(other) - expected[:1]).abs().max() > 1e-3
 
 
 def test_the_manifest_names_the_files_by_their_hashes(stable_diffusion_folder, tmp_path):

@@ -12,6 +12,10 @@ from splatdream.gaussians.ply import read_ply
 from splatdream.guidance.photographs import in_front_of, photometric_losses
 from splatdream.photographs.posed_images import PosedImages, over
 from splatdream.photographs.transforms_file import write_views
+from splatdream.runner.execution import InProcess
+from splatdream.runner.request import RunRequest
+from splatdream.runner.trial import trial
+from splatdream.startup.shipped import find_config
 from splatdream.toybox.photographs import photographed, spiral_cameras
 
 TINY = (
@@ -123,10 +127,23 @@ def test_sampling_a_prior_and_fitting_counts_its_evaluations_once(tmp_path, tiny
     # 8 views, 3 steps, with and without the text.
     assert manifest["denoiser_evaluations"] == 8 * 3 * 2
     assert manifest["photographs"]["views"]["num"] == 8
+    drawing = manifest["seconds_by_stage"]["views"]
+    assert drawing > 0
     resume = f"resume={tmp_path / 'sample-then-fit' / 'an_orange_cat' / 'ckpts' / 'last.ckpt'}"
     assert main(["train", "--config", "sample-then-fit", *settings, *TINY, "trainer.max_steps=4", resume]) == 0
     manifest = json.loads((tmp_path / "sample-then-fit" / "an_orange_cat" / "save" / "manifest.json").read_text())
     assert manifest["denoiser_evaluations"] == 8 * 3 * 2 and manifest["steps"] == 4
+    assert manifest["seconds_by_stage"]["views"] >= drawing
+
+
+def test_the_cost_of_a_fit_counts_what_is_drawn_once_however_long_it_is(tmp_path, tiny_mvdream):
+    settings = (f"system.guidance.prior.model={tiny_mvdream}", "system.guidance.num_steps=2", "trainer.max_steps=5000")
+    request = RunRequest(str(find_config("sample-then-fit")), [*settings, "system.guidance.prior.image_size=32", *TINY])
+    cost, result = trial(request, tmp_path, InProcess())
+    assert cost.evaluations == 4 * 2 * 2
+    stages = result.read_manifest()["seconds_by_stage"]
+    of_steps = sum(stages.values()) - stages["views"]
+    assert cost.seconds == pytest.approx(result.seconds + of_steps / 12 * (5000 - 12))
 
 
 def test_generated_views_are_a_folder_that_fit_reads(tmp_path, tiny_mvdream, capsys):

@@ -15,7 +15,10 @@ import torch
 import yaml
 from known_fields import gray_sphere
 from splatdream.fields.field_file import write_field
+from splatdream.photographs.posed_images import PosedImages
+from splatdream.photographs.transforms_file import write_views
 from splatdream.startup.launching import main
+from splatdream.toybox.photographs import photographed, spiral_cameras
 
 pytest.importorskip("diffusers")
 pytest.importorskip("peft")
@@ -108,6 +111,7 @@ def models(tmp_path_factory):
         "splatdream-sdxl-prior": tiny_models.make_tiny_sdxl(folder / "sdxl"),
         "splatdream-sd3-prior": tiny_models.make_tiny_sd3(folder / "sd3", has_t5=False),
         "splatdream-flux-prior": tiny_models.make_tiny_flux(folder / "flux"),
+        "splatdream-zero123-prior": tiny_models.make_tiny_zero123(folder / "zero123"),
     }
 
 
@@ -124,16 +128,14 @@ def starts(tmp_path_factory):
     return {"shap-e": [f"system.geometry.shap_e.{key}" for key in (f"model={folder}", "steps=2", "resolution=16")]}
 
 
-@pytest.fixture(params=["embedded", pytest.param("upstream", marks=pytest.mark.upstream)])
-def launch(request, tmp_path):
-    """Runs a command under a host; returns its exit code."""
-    if request.param == "embedded":
-        return lambda arguments: main([*arguments, "trainer.enable_progress_bar=false"])
+@pytest.fixture
+def under_threestudio(tmp_path):
+    """Runs a command under threestudio's own launch.py, in a process of its own; returns its exit code."""
     if "THREESTUDIO_ROOT" not in os.environ:
         pytest.skip("set THREESTUDIO_ROOT to a checkout of threestudio 0.2.3")
     (tmp_path / "custom").symlink_to(ROOT / "custom")
 
-    def under_threestudio(arguments):
+    def launched(arguments):
         script = ROOT / "tests" / "host" / "upstream_on_cpu.py"
         command = [sys.executable, str(script), os.environ["THREESTUDIO_ROOT"], *arguments]
         ended = subprocess.run(
@@ -142,7 +144,15 @@ def launch(request, tmp_path):
         assert ended.returncode == 0, ended.stderr.decode(errors="replace")[-3000:]
         return ended.returncode
 
-    return under_threestudio
+    return launched
+
+
+@pytest.fixture(params=["embedded", pytest.param("upstream", marks=pytest.mark.upstream)])
+def launch(request):
+    """Runs a command under a host; returns its exit code."""
+    if request.param == "embedded":
+        return lambda arguments: main([*arguments, "trainer.enable_progress_bar=false"])
+    return request.getfixturevalue("under_threestudio")
 
 
 @pytest.mark.parametrize("name", REAL)
@@ -177,6 +187,68 @@ def test_a_second_stage_paints_the_surface_of_a_field(name, launch, models, tmp_
     assert launch([*command, f"exp_root_dir={tmp_path}", "use_timestamp=false", "tag=trial"]) == 0
     manifest = json.loads((tmp_path / name / "trial" / "save" / "manifest.json").read_text())
     assert manifest["status"] == "finished" and manifest["num_faces"] > 100
+
+
+def photographs(folder):
+    cameras = spiral_cameras(5, 24)
+    write_views(
+        folder, PosedImages(photographed("a red cube", cameras), cameras, tuple(f"{view}.png" for view in range(5)))
+    )
+    return folder
+
+
+def of_a_picture(folder, models):
+    """What a prior that is told a picture needs."""
+    photographs(folder)
+    return f"system.guidance.prior.model={models['splatdream-zero123-prior']}", folder / "0.png"
+
+
+def settings_of_a_fit(folder, models):
+    return [f"system.guidance.folder={photographs(folder)}", *SMALL["splatdream-gaussians"]]
+
+
+def settings_of_drawn_views(folder, models):
+    model = f"system.guidance.prior.model={models['splatdream-mvdream-prior']}"
+    return [model, "system.guidance.prior.image_size=32", "system.guidance.num_steps=2", *SMALL["splatdream-gaussians"]]
+
+
+def settings_of_a_picture(folder, models):
+    model, picture = of_a_picture(folder, models)
+    small = ["data.width=[32]", "data.height=[32]", "data.resolution_milestones=[]", "data.batch_size=1"]
+    return [model, f"system.picture.path={picture}", "system.picture.fill=0", *small, *SMALL["splatdream-gaussians"]]
+
+
+def settings_of_a_painting(folder, models):
+    model, picture = of_a_picture(folder, models)
+    write_field(folder / "field.safetensors", gray_sphere())
+    source = f"system.geometry.source={folder / 'field.safetensors'}"
+    steps = "system.guidance.num_steps=2"
+    return [model, f"system.guidance.prior.picture.path={picture}", source, steps, *SMALL["splatdream-textured-mesh"]]
+
+
+def settings_of_a_field(folder, models):
+    return [*SMALL["splatdream-field"], "data.width=[16]", "data.height=[16]", "data.resolution_milestones=[]"]
+
+
+@pytest.mark.upstream
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("fit", settings_of_a_fit),
+        ("sample-then-fit", settings_of_drawn_views),
+        ("zero123", settings_of_a_picture),
+        ("zero123-texture", settings_of_a_painting),
+        ("quickstart-nerf", settings_of_a_field),
+    ],
+)
+def test_other_systems_run_under_threestudio(name, settings, under_threestudio, models, tmp_path, monkeypatch):
+    # Under the embedded host they have tests of their own.
+    monkeypatch.setenv("SPLATDREAM_CACHE", str(tmp_path / "cache"))
+    short = [setting for setting in SHORT if not setting.startswith("system.guidance.prior.")]
+    command = ["--config", str(CONFIGS / f"{name}.yaml"), "--train", *short, *settings(tmp_path / "views", models)]
+    assert under_threestudio([*command, f"exp_root_dir={tmp_path}", "use_timestamp=false", "tag=trial"]) == 0
+    manifest = json.loads((tmp_path / name / "trial" / "save" / "manifest.json").read_text())
+    assert manifest["status"] == "finished" and manifest["steps"] == 2
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

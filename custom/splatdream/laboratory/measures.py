@@ -112,7 +112,8 @@ MEASURES: Mapping[str, Measure] = {
     "cost": Measure(
         cost,
         ("steps", "evaluations", "seconds"),
-        "*Seconds* are those of the optimization; *evaluations* are images through the denoiser.",
+        "*Seconds* are those of the optimization and of drawing what it fits; *evaluations* are images through the "
+        "denoiser.",
     ),
     "size": Measure(size, ("bytes",), "*Bytes* are those of the file that the run left: its mesh, field or PLY."),
     "toybox": Measure(

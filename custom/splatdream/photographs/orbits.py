@@ -40,7 +40,7 @@ ORBITS: Mapping[str, Orbit] = {
         tuple(360 / 21 * frame % 360 for frame in range(1, 22)),
         (10.0,) * 21,
         33.8,
-        "generative-models, simple_video_sample.py; arXiv:2403.12008; the direction is an assumption",
+        "generative-models, simple_video_sample.py, the direction from its assets/sv3d.gif; arXiv:2403.12008",
     ),
 }
 """By the name that `--orbit` takes."""

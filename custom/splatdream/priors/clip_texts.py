@@ -17,6 +17,7 @@ from .cached_texts import CachedTexts, tokens_of
 from .condition_cache import ConditionCache
 from .loras import Lora, add_to_text_encoder
 from .model_files import ModelFiles
+from .network_files import read_network
 from .single_file import text_encoder_of
 
 TEXT_PARTS = ("text_encoder", "tokenizer")
@@ -89,11 +90,6 @@ def load_text_encoder(files: ModelFiles) -> tuple[object, torch.nn.Module]:
 
     with files.reading("tokenizer"):
         tokenizer = CLIPTokenizer.from_pretrained(files.configurations, subfolder="tokenizer", local_files_only=True)
-    if files.path.is_file():
-        encoder = text_encoder_of(files)
-    else:
-        with files.reading("text_encoder"):
-            encoder = CLIPTextModel.from_pretrained(
-                files.path, subfolder="text_encoder", variant=files.variant("text_encoder"), local_files_only=True
-            )
+    is_file = files.path.is_file()
+    encoder = text_encoder_of(files) if is_file else read_network(files, CLIPTextModel, "text_encoder")
     return tokenizer, encoder.float().eval().requires_grad_(False)

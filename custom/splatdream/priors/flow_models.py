@@ -5,6 +5,7 @@ import json
 from torch import nn
 
 from .model_files import ModelFiles
+from .network_files import read_network
 from .noise_process import RectifiedFlow
 
 _PRIOR_OF = {
@@ -21,14 +22,13 @@ def load_transformer(files: ModelFiles, class_name: str) -> nn.Module:
     """
     import diffusers
 
-    config = json.loads((files.path / "transformer" / "config.json").read_text())
+    with files.reading("transformer"):
+        config = dict(json.loads((files.path / "transformer" / "config.json").read_bytes()))
     found = config.get("_class_name")
     if found != class_name:
         remedy = f"set guidance.prior_type: {_PRIOR_OF[found]}" if found in _PRIOR_OF else "no prior here takes it"
         raise ValueError(f"the transformer in {files.path} is a {found} and not a {class_name}; {remedy}")
-    return getattr(diffusers, class_name).from_pretrained(
-        files.path, subfolder="transformer", variant=files.variant("transformer"), local_files_only=True
-    )
+    return read_network(files, getattr(diffusers, class_name), "transformer")
 
 
 def load_flow(files: ModelFiles) -> RectifiedFlow:
@@ -37,7 +37,8 @@ def load_flow(files: ModelFiles) -> RectifiedFlow:
     Raises:
         ValueError: it is not the scheduler of a flow, or its levels depend on the size of the image.
     """
-    config = json.loads((files.path / "scheduler" / "scheduler_config.json").read_text())
+    with files.reading("scheduler"):
+        config = dict(json.loads((files.path / "scheduler" / "scheduler_config.json").read_bytes()))
     if config.get("_class_name") != "FlowMatchEulerDiscreteScheduler":
         raise ValueError(
             f"the scheduler in {files.path} is {config.get('_class_name')}, which is none of a rectified flow; "
@@ -48,7 +49,8 @@ def load_flow(files: ModelFiles) -> RectifiedFlow:
             f"the noise levels of {files.path} depend on the size of the image (use_dynamic_shifting), as those of "
             "FLUX.1-dev do; models with a fixed shift are supported: Stable Diffusion 3 and 3.5, FLUX.1-schnell"
         )
-    return RectifiedFlow.shifted(config.get("shift", 1.0), config.get("num_train_timesteps", 1000))
+    with files.reading("scheduler"):
+        return RectifiedFlow.shifted(config.get("shift", 1.0), config.get("num_train_timesteps", 1000))
 
 
 def checked_side(image_size: int, token_size: int, most_tokens: int | None = None) -> int:

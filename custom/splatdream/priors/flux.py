@@ -74,7 +74,7 @@ def load_flux(
         FileNotFoundError: no copy was found, or it lacks a part; the message says what to do.
         ValueError: the folder holds a network of another kind, or one that takes its guidance as an input.
     """
-    files = locate_model(model, FLUX_PARTS, revision, is_offline, options.prefers_half, hub)
+    files = locate_model(model, FLUX_PARTS, revision, is_offline, options.prefers_half, hub).as_folder()
     schedule = load_flow(files)
     transformer, vae = load_transformer(files, "FluxTransformer2DModel"), load_autoencoder(files)
     if transformer.config.guidance_embeds:

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from .model_files import check_header, file_sha256
+from .model_files import LORA_FILE, check_header, file_sha256
 
 _ADAPTER = "file"
 _FIRST_DIFFUSERS = (0, 34)
@@ -144,6 +144,8 @@ def _lora_of(entry: object) -> Lora:
     path, weight = Path(str(entry["path"])).expanduser(), entry.get("weight", 1.0)
     if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
         raise ValueError(f"{form}, and weight {weight} is no finite number")
+    if path.is_dir():
+        path = path / LORA_FILE
     if path.suffix != ".safetensors":
         raise ValueError(f"{form}, and {path} is no .safetensors file; other kinds can hold code and are not read")
     if not path.is_file():

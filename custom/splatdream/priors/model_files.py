@@ -17,6 +17,8 @@ from .model_ids import HubModel, candidates, missing_model_message, packaged_fol
 STABLE_DIFFUSION_PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 """Folders of a pipeline in diffusers layout that a prior reads."""
 
+LORA_FILE = "pytorch_lora_weights.safetensors"
+"""What diffusers' training scripts leave in their folder when they train low-rank changes."""
 _WEIGHT_STEMS = ("diffusion_pytorch_model", "model", "pytorch_model")
 _HALF_PARTS = ("unet", "transformer", "vae")  # texts are encoded in float32, once
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
@@ -47,6 +49,16 @@ class ModelFiles:
     def configurations(self) -> Path:
         """The folder in diffusers layout that says how the networks are built."""
         return self.path if self.layout is None else self.layout.path
+
+    def as_folder(self) -> "ModelFiles":
+        """The same.
+
+        Raises:
+            ValueError: it is one file.
+        """
+        if self.path.is_file():
+            raise ValueError(f"{self.path} is one file; this prior is read from a folder in diffusers layout")
+        return self
 
     def used(self, parts: Sequence[str] | None = None) -> list[str]:
         """The files that are read, by their path inside the folder."""
@@ -161,7 +173,8 @@ def locate_model(
 
     Raises:
         FileNotFoundError: not found; one message with everything that was tried and what to do.
-        ValueError: `name` cannot be the name of a model, or a file of a folder is damaged.
+        ValueError: `name` cannot be the name of a model, a file of a folder is damaged, or one of a pinned revision is
+            not what was downloaded.
     """
     local = Path(name).expanduser()
     if local.exists():
@@ -186,7 +199,8 @@ def locate_model(
             continue
         missing = missing_parts(path, parts, has_weights)
         if not missing:
-            return ModelFiles(name, model.name, _commit(path), path, tuple(parts), prefers_half, has_weights)
+            found = ModelFiles(name, model.name, _commit(path), path, tuple(parts), prefers_half, has_weights)
+            return _unchanged(found, revision)
         reasons.append(f"it lacks {', '.join(missing)}")
     raise FileNotFoundError(missing_model_message(name, tried, is_offline))
 
@@ -217,6 +231,11 @@ def choose_files(names: Iterable[str], parts: Sequence[str], prefers_half: bool,
 
 def _whole(files: ModelFiles) -> ModelFiles:
     missing = missing_parts(files.path, files.parts, files.has_weights)
+    if missing and (files.path / LORA_FILE).exists():
+        raise ValueError(
+            f"{files.path} holds low-rank changes alone ({LORA_FILE}); name the model that they were trained "
+            f"on, and add prior.loras: [{{path: {files.path}}}]"
+        )
     if missing:
         raise FileNotFoundError(
             f"the folder {files.path} is not a complete model in diffusers layout: it lacks {', '.join(missing)}; "
@@ -225,6 +244,29 @@ def _whole(files: ModelFiles) -> ModelFiles:
     for name in files.used():
         check_header(files.path.parent / name if files.path.is_file() else files.path / name)
     return files
+
+
+def _unchanged(files: ModelFiles, pinned: str | None) -> ModelFiles:
+    """The same; files of a pinned revision are compared with the hashes that the hub's cache names them by."""
+    root = files.path.parent if files.path.is_file() else files.path
+    for blob in ((root / name).resolve() for name in (files.used() if pinned else ())):
+        if blob.parent.name == "blobs" and not _is_named_by_content(blob):
+            raise ValueError(
+                f"{blob} is not what was downloaded as revision {files.revision} of {files.model_id}: its content has "
+                "changed; remove it and load the model again"
+            )
+    return files
+
+
+def _is_named_by_content(blob: Path) -> bool:
+    """Large files are called by their SHA-256, small ones as git calls them; of other names nothing can be told."""
+    stat = blob.stat()
+    if re.fullmatch("[0-9a-f]{64}", blob.name):
+        return blob.name == _read_sha256(blob, stat.st_size, stat.st_mtime_ns)
+    if re.fullmatch("[0-9a-f]{40}", blob.name):
+        content = b"blob %d\0" % stat.st_size + blob.read_bytes()
+        return blob.name == hashlib.sha1(content, usedforsecurity=False).hexdigest()
+    return True
 
 
 def check_header(path: Path) -> None:
@@ -252,7 +294,7 @@ def missing_parts(path: Path, parts: Sequence[str], has_weights: bool = True) ->
 
 
 def _is_there(folder: Path, has_weights: bool) -> bool:
-    files = sorted(file.name for file in folder.iterdir()) if folder.is_dir() else []
+    files = sorted(file.name for file in folder.iterdir() if file.is_file()) if folder.is_dir() else []
     if folder.name.startswith("tokenizer"):
         return any(file in files for file in _TOKENIZER_FILES)
     if folder.name == "scheduler":

@@ -13,6 +13,7 @@ from .latent_diffusion import LatentDiffusionPrior, NetworkOptions
 from .model_files import STABLE_DIFFUSION_PARTS, Hub, ModelFiles, locate_model
 from .mvdream_conversion import denoiser_config, denoiser_state, read_checkpoint, to_diffusers
 from .mvdream_unet import attend_across_views, build_denoiser, camera_embedding_input
+from .network_files import whole
 from .noise_process import VariancePreserving
 from .stable_diffusion import load_autoencoder, load_denoiser, load_schedule, pixels_per_latent
 
@@ -110,7 +111,7 @@ def load_original_denoiser(files: ModelFiles, num_heads: Sequence[int] | None = 
     Args:
         num_heads: attention heads of each level; None for those of the published models.
     """
-    return _denoiser_of(read_checkpoint(files.path), num_heads)
+    return _denoiser_of(files, read_checkpoint(files.path), num_heads)
 
 
 def load_folder_denoiser(files: ModelFiles) -> nn.Module:
@@ -119,14 +120,14 @@ def load_folder_denoiser(files: ModelFiles) -> nn.Module:
     Raises:
         ValueError: the denoiser does not take cameras.
     """
-    config = json.loads((files.path / "unet" / "config.json").read_text())
+    with files.reading("unet"):
+        config = dict(json.loads((files.path / "unet" / "config.json").read_bytes()))
     if config.get("_class_name") != "UNet2DConditionModel":
         # Published copies keep MVDream's own network class; its code is not run, only its tensors are read.
         (weights,) = (name for name in files.used(("unet",)) if not name.endswith(".json"))
         num_levels = len(config.get("channel_mult", (1, 2, 4, 4)))
-        if config.get("num_heads", -1) > 0:
-            return _denoiser_of(read_checkpoint(files.path / weights), [config["num_heads"]] * num_levels)
-        return _denoiser_of(read_checkpoint(files.path / weights), None)
+        num_heads = [config["num_heads"]] * num_levels if config.get("num_heads", -1) > 0 else None
+        return _denoiser_of(files, read_checkpoint(files.path / weights), num_heads)
     unet = load_denoiser(files)
     if unet.config.class_embed_type != "projection" or unet.config.projection_class_embeddings_input_dim != 16:
         raise ValueError(
@@ -136,10 +137,12 @@ def load_folder_denoiser(files: ModelFiles) -> nn.Module:
     return unet
 
 
-def _denoiser_of(checkpoint: Mapping[str, Tensor], num_heads: Sequence[int] | None) -> nn.Module:
+def _denoiser_of(files: ModelFiles, checkpoint: Mapping[str, Tensor], num_heads: Sequence[int] | None) -> nn.Module:
     state = denoiser_state(checkpoint)
-    config = denoiser_config(state, num_heads)
-    return build_denoiser(config | {"sample_size": LATENT_SIZE}, to_diffusers(state, config["layers_per_block"]))
+    with files.reading("" if files.path.is_file() else "unet"):
+        config = denoiser_config(state, num_heads)
+        shape = config | {"sample_size": LATENT_SIZE}
+        return whole(build_denoiser(shape, to_diffusers(state, config["layers_per_block"])))
 
 
 def _locate_encoders(
@@ -158,7 +161,8 @@ def _locate_encoders(
             "MVDream's checkpoint is there, but it needs the autoencoder and the text encoder of a Stable Diffusion "
             f"model (prior.encoders).\n{error}"
         ) from None
-    found = json.loads((files.path / "text_encoder" / "config.json").read_text())["hidden_size"]
+    with files.reading("text_encoder"):
+        found = json.loads((files.path / "text_encoder" / "config.json").read_bytes())["hidden_size"]
     if found != text_channels:
         raise ValueError(
             f"the text encoder of '{name}' has {found} channels and this MVDream checkpoint needs {text_channels}; "

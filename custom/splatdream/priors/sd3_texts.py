@@ -15,6 +15,7 @@ from .cached_texts import CachedTexts, tokens_of
 from .clip_texts import EmbeddingTable, TextCondition, load_text_encoder
 from .condition_cache import ConditionCache
 from .model_files import ModelFiles
+from .network_files import read_network
 from .sd3_context import NUM_T5_TOKENS, clip_outputs, joint_context
 
 SD3_TEXT_PARTS = ("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")
@@ -98,9 +99,10 @@ def load_t5(files: ModelFiles, suffix: str) -> tuple[object, nn.Module]:
 
 
 def _loaded(files: ModelFiles, suffix: str, tokenizer_type: type, encoder_type: type) -> tuple[object, nn.Module]:
-    folder, part = files.path, f"text_encoder{suffix}"
-    tokenizer = tokenizer_type.from_pretrained(folder, subfolder=f"tokenizer{suffix}", local_files_only=True)
-    encoder = encoder_type.from_pretrained(folder, subfolder=part, variant=files.variant(part), local_files_only=True)
+    part = f"tokenizer{suffix}"
+    with files.reading(part):
+        tokenizer = tokenizer_type.from_pretrained(files.path, subfolder=part, local_files_only=True)
+    encoder = read_network(files, encoder_type, f"text_encoder{suffix}")
     return tokenizer, encoder.float().eval().requires_grad_(False)
 
 

@@ -104,9 +104,7 @@ def load_sdxl(
         FileNotFoundError: no copy was found, or it lacks a part; the message says what to do.
         ValueError: what was found is not Stable Diffusion XL base, or a LoRA file is for another network.
     """
-    files = locate_model(model, SDXL_PARTS, revision, is_offline, options.prefers_half, hub)
-    if files.path.is_file():
-        raise ValueError(f"{files.path} is one file; Stable Diffusion XL is read from a folder in diffusers layout")
+    files = locate_model(model, SDXL_PARTS, revision, is_offline, options.prefers_half, hub).as_folder()
     unet, vae = _load_denoiser(files), load_autoencoder(files)
     schedule, prediction_type = _load_schedule(files, vae)
     add_to_network(unet, loras, _ENCODERS)
@@ -128,7 +126,8 @@ def _load_denoiser(files: ModelFiles) -> nn.Module:
     from diffusers import UNet2DConditionModel
     from transformers import CLIPTextConfig
 
-    config = UNet2DConditionModel.load_config(files.path, subfolder="unet", local_files_only=True)
+    with files.reading("unet"):
+        config = UNet2DConditionModel.load_config(files.path, subfolder="unet", local_files_only=True)
     told = config.get("addition_embed_type")
     if told != "text_time":
         raise ValueError(
@@ -137,7 +136,9 @@ def _load_denoiser(files: ModelFiles) -> nn.Module:
         )
     unet = load_network(files, UNet2DConditionModel, "unet")
     pooled = unet.config.projection_class_embeddings_input_dim - _NUM_SIZES * unet.config.addition_time_embed_dim
-    width = CLIPTextConfig.from_pretrained(files.path, subfolder="text_encoder_2", local_files_only=True).projection_dim
+    with files.reading("text_encoder_2"):
+        texts = CLIPTextConfig.from_pretrained(files.path, subfolder="text_encoder_2", local_files_only=True)
+    width = texts.projection_dim
     if unet.config.in_channels != unet.config.out_channels or pooled != width:
         raise ValueError(
             f"the network in {files.path} is no text-to-image model: it takes {unet.config.in_channels} channels and "

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from .model_files import ModelFiles, locate_model
+from .network_files import read_network
 
 PARTS = ("prior", "text_encoder", "tokenizer", "scheduler", "shap_e_renderer")
 """Folders of a Shap-E pipeline in diffusers layout."""
@@ -70,7 +71,7 @@ def sample_shap_e(config: ShapEConfig, prompt: str, seed: int) -> ShapEObject:
     Raises:
         FileNotFoundError: the model is nowhere, or its folder lacks a part.
         ImportError: diffusers or transformers is missing.
-        ValueError: an empty prompt, or numbers out of range.
+        ValueError: an empty prompt, numbers out of range, or a damaged part.
     """
     if not prompt.strip():
         raise ValueError(
@@ -81,9 +82,8 @@ def sample_shap_e(config: ShapEConfig, prompt: str, seed: int) -> ShapEObject:
             "system.geometry.shap_e needs at least 1 step and a resolution of at least 8, "
             f"got {config.steps} and {config.resolution}"
         )
-    files = locate_shap_e(config)
-    pipeline = _load(files)
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if config.device == "auto" else config.device
+    device = _device(config.device)
+    pipeline = _load(locate_shap_e(config).as_folder())
     pipeline.to(device).set_progress_bar_config(disable=True)
     latents = pipeline(
         prompt,
@@ -95,23 +95,29 @@ def sample_shap_e(config: ShapEConfig, prompt: str, seed: int) -> ShapEObject:
     return ShapEObject(pipeline.shap_e_renderer, latents[:1])
 
 
+def _device(name: str) -> str:
+    has_cuda = torch.cuda.is_available()
+    if name == "auto":
+        return "cuda" if has_cuda else "cpu"
+    if name.partition(":")[0] not in ("cpu", "cuda") or (name != "cpu" and not has_cuda):
+        known = "auto, cpu or cuda" if has_cuda else "auto or cpu: torch finds no CUDA device"
+        raise ValueError(f"system.geometry.shap_e.device is {name!r}, but must be {known}")
+    return name
+
+
 def _load(files: ModelFiles) -> object:
     """The pipeline, part by part: each with its own weights, in float32."""
     from diffusers import HeunDiscreteScheduler, PriorTransformer, ShapEPipeline
     from diffusers.pipelines.shap_e import ShapERenderer
     from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
-    loaders = {
+    networks = {
         "prior": PriorTransformer,
         "text_encoder": CLIPTextModelWithProjection,
-        "tokenizer": CLIPTokenizer,
-        "scheduler": HeunDiscreteScheduler,
         "shap_e_renderer": ShapERenderer,
     }
-    try:
-        parts = {name: loader.from_pretrained(files.path / name) for name, loader in loaders.items()}
-    except Exception as error:  # the libraries raise whatever they meet in a damaged or foreign file
-        raise ValueError(
-            f"{files.path} is not a Shap-E pipeline: {type(error).__name__} while it was read; copy or install it again"
-        ) from error
+    parts = {part: read_network(files, network_type, part) for part, network_type in networks.items()}
+    for part, part_type in {"tokenizer": CLIPTokenizer, "scheduler": HeunDiscreteScheduler}.items():
+        with files.reading(part):
+            parts[part] = part_type.from_pretrained(files.path / part)
     return ShapEPipeline(**parts)

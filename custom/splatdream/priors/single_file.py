@@ -11,6 +11,7 @@ from dataclasses import replace
 from torch import nn
 
 from .model_files import STABLE_DIFFUSION_PARTS, Hub, ModelFiles, locate_model
+from .network_files import whole
 
 _TEXT_KEY = "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
 """Reads a text: as many columns as a text embedding has channels."""
@@ -68,7 +69,7 @@ def network_of(files: ModelFiles, network_type: type, part: str) -> nn.Module:
         network = network_type.from_single_file(
             str(files.path), config=str(files.configurations), subfolder=part, local_files_only=True
         )
-        return _complete(network).float()
+        return whole(network).float()
 
 
 def text_encoder_of(files: ModelFiles) -> nn.Module:
@@ -85,7 +86,7 @@ def text_encoder_of(files: ModelFiles) -> nn.Module:
             feature_extractor=None,
             local_files_only=True,
         )
-        return _complete(pipeline.text_encoder)
+        return whole(pipeline.text_encoder)
 
 
 def _base_of(files: ModelFiles) -> str:
@@ -101,13 +102,6 @@ def _base_of(files: ModelFiles) -> str:
             f"{', '.join(map(str, _BASES))}; if it is of their family, set prior.base to what it was trained from"
         )
     return _BASES[channels]
-
-
-def _complete(network: nn.Module) -> nn.Module:
-    absent = [name for name, weight in network.named_parameters() if weight.is_meta]
-    if absent:
-        raise ValueError(f"{len(absent)} of its tensors are missing, {absent[0]} first")
-    return network
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from .condition_cache import ConditionCache
 from .latent_diffusion import LatentDiffusionPrior, NetworkOptions
 from .loras import Lora, add_to_network
 from .model_files import Hub, ModelFiles
+from .network_files import read_network
 from .noise_process import VariancePreserving
 from .single_file import locate_folder_or_file, network_of
 
@@ -111,10 +112,7 @@ def load_network(files: ModelFiles, network_type: type, part: str) -> nn.Module:
     """diffusers' network of that type, of a folder or of one file."""
     if files.path.is_file():
         return network_of(files, network_type, part)
-    with files.reading(part):
-        return network_type.from_pretrained(
-            files.path, subfolder=part, variant=files.variant(part), local_files_only=True
-        )
+    return read_network(files, network_type, part)
 
 
 def pixels_per_latent(vae: nn.Module) -> int:

@@ -57,7 +57,7 @@ def load_stable_diffusion_3(
         ValueError: the folder holds a network of another kind.
     """
     parts = SD3_PARTS + (T5_PARTS if uses_t5 else ())
-    files = locate_model(model, parts, revision, is_offline, options.prefers_half, hub)
+    files = locate_model(model, parts, revision, is_offline, options.prefers_half, hub).as_folder()
     transformer, vae = load_transformer(files, "SD3Transformer2DModel"), load_autoencoder(files)
     config, latent_size = transformer.config, pixels_per_latent(vae)
     side = image_size or config.sample_size * latent_size

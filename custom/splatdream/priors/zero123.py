@@ -13,6 +13,7 @@ from .clip_texts import EmbeddingTable, TextCondition
 from .latent_diffusion import LatentDiffusionPrior, NetworkOptions
 from .model_files import Hub, ModelFiles, locate_model
 from .mvdream_conversion import read_checkpoint
+from .network_files import read_network, whole
 from .stable_diffusion import load_autoencoder, load_network, load_schedule, pixels_per_latent
 from .zero123_conditioning import NUM_CAMERA_NUMBERS, camera_tokens, clip_pixels, relative_cameras
 
@@ -167,9 +168,7 @@ def locate_zero123(
         except FileNotFoundError as error:
             errors.append(error)
             continue
-        if files.path.is_file():
-            raise ValueError(f"{files.path} is one file; Zero-1-to-3 is read from a folder in diffusers layout")
-        return files
+        return files.as_folder()
     # The one that lacks less.
     raise min(errors, key=lambda error: len(str(error)))
 
@@ -192,10 +191,7 @@ def _load_encoder(files: ModelFiles) -> tuple[nn.Module, nn.Linear]:
     from transformers import CLIPVisionModelWithProjection
 
     part = files.parts[-1]
-    with files.reading("image_encoder"):
-        encoder = CLIPVisionModelWithProjection.from_pretrained(
-            files.path, subfolder="image_encoder", variant=files.variant("image_encoder"), local_files_only=True
-        )
+    encoder = read_network(files, CLIPVisionModelWithProjection, "image_encoder")
     with files.reading(part):
         (weights,) = (name for name in files.used((part,)) if not name.endswith((".json", ".txt")))
         state = {
@@ -204,4 +200,5 @@ def _load_encoder(files: ModelFiles) -> tuple[nn.Module, nn.Linear]:
         width = encoder.config.projection_dim
         projection = nn.Linear(width + NUM_CAMERA_NUMBERS, state["weight"].shape[0])
         projection.load_state_dict(state)
+        whole(projection)
     return encoder.float().eval().requires_grad_(False), projection

@@ -7,6 +7,19 @@ import torch
 BACKENDS = ("auto", "reference", "cpu", "gsplat")
 
 
+def check_backend(name: str) -> None:
+    """
+    Raises:
+        ValueError: there is no such backend, or it needs a device that is not here.
+    """
+    if name not in BACKENDS:
+        raise ValueError(f"rasterizer backend {name!r} is not one of {', '.join(BACKENDS)}")
+    if name == "gsplat" and not torch.cuda.is_available():
+        raise ValueError(
+            "the rasterizer backend 'gsplat' draws on CUDA devices only, and torch finds none; leave it out for the CPU"
+        )
+
+
 def choose_backend(name: str, device: torch.device | str) -> Callable:
     """The `rasterization` function for tensors on this device; its library is imported here, not before.
 

@@ -7,6 +7,7 @@ from torch import Tensor
 from ..cameras.batch import CameraBatch
 from ..host import Renderer, register
 from ..options.plain_config import plain_config
+from .backends import check_backend
 from .render import render
 
 
@@ -27,6 +28,7 @@ class GaussianRasterizer(Renderer):
     def configure(self, *args: object, **kwargs: object) -> None:
         super().configure(*args, **kwargs)
         self.cfg = plain_config(self.cfg)
+        check_backend(self.cfg.backend)
 
     def forward(self, **batch: object) -> dict[str, Tensor]:
         """Renders a threestudio batch.

@@ -9,6 +9,8 @@ from .results import RunResult
 
 _WARM_UP, _MEASURED = 2, 12
 """Steps of a first run, in which libraries are loaded and kernels compiled, and of the one that is measured."""
+_ONCE = "views"
+"""The stage that stands before the steps of a fit, however many follow."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,14 @@ def trial(request: RunRequest, folder: Path, execute: Executor) -> tuple[Cost, R
         RuntimeError: a trial failed.
     """
     steps = request.configuration()["trainer"].get("max_steps", 0)
-    _short(request, _WARM_UP, folder, execute)
+    shorter = _short(request, _WARM_UP, folder, execute)
     result = _short(request, _MEASURED, folder, execute)
     manifest = result.read_manifest()
-    seconds_a_step = sum(manifest["seconds_by_stage"].values()) / _MEASURED
-    seconds = result.seconds + seconds_a_step * (steps - _MEASURED)
-    evaluations = round((result.evaluations or 0) * steps / _MEASURED)
+    of_steps = sum(seconds for stage, seconds in manifest["seconds_by_stage"].items() if stage != _ONCE)
+    seconds = result.seconds + of_steps / _MEASURED * (steps - _MEASURED)
+    # Of two lengths: what was asked before the first step is in both.
+    few, more = shorter.evaluations or 0, result.evaluations or 0
+    evaluations = round(more + (more - few) / (_MEASURED - _WARM_UP) * (steps - _MEASURED))
     return Cost(steps, seconds, evaluations, manifest["peak_memory_bytes"]), result
 
 

@@ -33,7 +33,8 @@ class FitSystem(AssetSystem):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         optimizer = super().configure_optimizers()
-        self._views = self._source().photographs()
+        with self._timer.stage("views"):  # drawing them can take longer than all of the steps
+            self._views = self._source().photographs()
         images = self._views.training
         self._cameras = images.cameras.to(self.device)
         self._rgba, self._grounds = images.rgba.to(self.device), images.grounds.to(self.device)
