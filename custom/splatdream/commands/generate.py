@@ -32,7 +32,7 @@ _CONFIGS = {
     "": ("gaussian-sds", "dreamgaussian-texture"),
 }
 """Configurations of both stages by what the prior's name begins with."""
-_OF_A_PICTURE = {"toybox-zero123": ("quickstart-zero123", "toybox-texture-zero123"), "": ("zero123", "zero123-texture")}
+_OF_A_PICTURE = ("zero123", "zero123-texture")
 """Likewise, of priors that are told a picture."""
 _PICTURE_PRIOR = "zero123-xl"
 _PICTURE, _PICTURE_OF_PRIOR = "system.picture.", "system.guidance.prior.picture."
@@ -151,8 +151,9 @@ def stages(
 
 def _configs(prior: str, image: str | None) -> tuple[str, str]:
     """Of both stages."""
-    known = _CONFIGS if image is None else _OF_A_PICTURE
-    return next(names for start, names in known.items() if prior.startswith(start))
+    if image is not None:
+        return _OF_A_PICTURE
+    return next(names for start, names in _CONFIGS.items() if prior.startswith(start))
 
 
 def config_of_prior(prior: str) -> str:

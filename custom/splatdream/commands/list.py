@@ -37,13 +37,11 @@ def _methods() -> Iterable[Row]:
 
 
 def _priors() -> Iterable[Row]:
-    from ..priors.model_ids import ALIASES, CHANGES, PACKAGED
+    from ..priors.model_ids import ALIASES, PACKAGED
 
     yield "closed-form", "a CPU, no download", "the exact denoiser of the toybox's images; reads the toybox's words"
     for name in PACKAGED:
         yield name, "a CPU, comes along", "a small network trained on the toybox; reads the toybox's words"
-    for name in CHANGES:
-        yield name, "a CPU, comes along", "a small network trained on the toybox; is told one picture, reads no words"
     for name, copies in ALIASES.items():
         gate = ", behind a form to sign" if copies[0].is_gated else ""
         yield name, f"a GPU, a download{gate}", f"{copies[0].name} ({copies[0].license})"

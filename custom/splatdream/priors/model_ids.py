@@ -91,9 +91,6 @@ ALIASES: dict[str, tuple[HubModel, ...]] = {
 PACKAGED = ("toybox-sd", "toybox-mvdream", "toybox-flow")
 """Short names of the small priors that come with this package; docs/toybox-priors.md."""
 
-CHANGES = {"toybox-zero123": "toybox-sd"}
-"""Short names of small priors that come as changes of another one; docs/image-to-3d.md."""
-
 REMOVED_IDS = {
     "runwayml/stable-diffusion-v1-5": "sd15",
     "stabilityai/stable-diffusion-2-1-base": "sd21-base",
@@ -104,12 +101,7 @@ REMOVED_IDS = {
 
 def packaged_folder(name: str) -> Path | None:
     """Where a small prior of this package lies; None for any other name."""
-    folder = Path(__file__).parents[1] / "toybox_priors" / name
-    if name in CHANGES:
-        from .zero123_changes import changed_folder  # which reads networks, and so needs this file
-
-        return changed_folder(folder, folder.with_name(CHANGES[name]))
-    return whole_folder(folder) if name in PACKAGED else None
+    return whole_folder(Path(__file__).parents[1] / "toybox_priors" / name) if name in PACKAGED else None
 
 
 def candidates(name: str) -> tuple[HubModel, ...]:
@@ -129,11 +121,11 @@ def candidates(name: str) -> tuple[HubModel, ...]:
     repo_id, _, filename = name.partition(":")
     if repo_id.count("/") == 1 and all(repo_id.split("/")) and not repo_id.startswith((".", "~")):
         return (HubModel(repo_id, f"see https://huggingface.co/{repo_id}", filename),)
-    nearest = difflib.get_close_matches(name, (*ALIASES, *PACKAGED, *CHANGES), n=1)
+    nearest = difflib.get_close_matches(name, (*ALIASES, *PACKAGED), n=1)
     hint = f"did you mean '{nearest[0]}'? " if nearest else ""
     raise ValueError(
         f"'{name}' is not a folder here, not a hub id (owner/repository) and not a short name; {hint}"
-        f"short names: {', '.join((*PACKAGED, *CHANGES, *ALIASES))}"
+        f"short names: {', '.join((*PACKAGED, *ALIASES))}"
     )
 
 

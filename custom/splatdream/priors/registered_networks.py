@@ -204,7 +204,7 @@ class RegisteredZero123Prior(NetworkPrior):
     @dataclass
     class Config(NetworkPrior.Config):
         model: str = "zero123-xl"
-        """Short name (zero123-xl, stable-zero123, toybox-zero123), hub id, or folder in diffusers layout."""
+        """Short name (zero123-xl, stable-zero123), hub id, or folder in diffusers layout."""
         picture: dict = field(default_factory=dict)
         """What the object looks like, and the camera that saw it; `${system.picture}`."""
         last_number: str = ""

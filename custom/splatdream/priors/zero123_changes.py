@@ -12,7 +12,6 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ..storage.cached_folder import cached_folder, files_of
 from .loras import Lora, add_to_network
 
 LOW_RANK_FILE = "unet/pytorch_lora_weights.safetensors"
@@ -56,13 +55,6 @@ def make_whole(changes: Path, lender: Path, target: Path) -> None:
         shutil.copytree(lender / part, target / part)
     for part in ("image_encoder", "cc_projection"):
         shutil.copytree(changes / part, target / part)
-
-
-def changed_folder(changes: Path, lender: Path) -> Path:
-    """The same under the cache folder, made once for these contents."""
-    return cached_folder(
-        f"priors/{changes.name}", files_of(changes, lender), lambda fresh: make_whole(changes, lender, fresh)
-    )
 
 
 def projection_config(in_channels: int, out_channels: int) -> str:
