@@ -61,8 +61,11 @@ FEATURES = (
     Feature("rendering on a GPU", ("gsplat",), "pip install 'splatdream[cuda]'"),
     Feature("turntable videos", ("imageio_ffmpeg",), "pip install imageio-ffmpeg"),
     Feature("live view", ("viser",), "pip install 'splatdream[viewer]'"),
+    # Stable Diffusion 1 to 3 and XL, FLUX, MVDream, Zero-1-to-3; CLIP of `evaluate`, language models of debiasing, Shap-E.
     Feature(
-        "Stable Diffusion and MVDream", ("diffusers", "transformers"), "pip install diffusers transformers accelerate"
+        "every network: priors, CLIP, Shap-E",
+        ("diffusers", "transformers"),
+        "pip install diffusers transformers accelerate",
     ),
     Feature("LoRA files, VSD, ESD", ("peft",), "pip install peft"),
     Feature("pictures without an alpha", ("rembg",), "pip install 'rembg[cpu]'"),
@@ -72,7 +75,10 @@ FEATURES = (
         "pip install scikit-image fast-simplification xatlas embreex trimesh",
     ),
     Feature("meshes traced on a GPU", ("warp",), "pip install 'splatdream[warp]'"),
+    Feature("files as SPZ, SOG, glTF", ("gaussforge",), "pip install 'splatdream[formats]'"),
     Feature("plots", ("matplotlib",), "pip install 'splatdream[report]'"),
+    Feature("tuning of studies", ("optuna",), "pip install 'splatdream[tune]'"),
+    Feature("studies on Ray", ("ray",), "pip install 'splatdream[ray]'"),
 )
 
 
