@@ -15,6 +15,7 @@ from splatdream.host import find
 from splatdream.priors import registered_networks  # noqa: F401 - registers
 from splatdream.priors.base import Views
 from splatdream.priors.loras import loras_of
+from splatdream.priors.sdxl import load_sdxl
 from splatdream.priors.stable_diffusion import load_stable_diffusion
 
 BOTH = ("unet", "text_encoder")
@@ -173,6 +174,12 @@ def test_a_file_of_another_base_is_refused_in_a_sentence(stable_diffusion_folder
         message = refusal(lambda made=made: prior_with(stable_diffusion_folder, made))
         assert made["path"] in message and "made for another" in message
     assert not caplog.records
+
+
+def test_a_file_of_stable_diffusion_is_refused_by_stable_diffusion_xl(sdxl_folder, files):
+    of_sd = files["diffusers", ("unet",)]
+    message = refusal(lambda: load_sdxl(str(sdxl_folder), loras=loras_of([entry(of_sd)])))
+    assert str(of_sd) in message and "made for another" in message
 
 
 def test_a_part_without_a_place_is_refused_and_not_dropped(stable_diffusion_folder, files, tmp_path):

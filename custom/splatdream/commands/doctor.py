@@ -61,7 +61,7 @@ FEATURES = (
     Feature("rendering on a GPU", ("gsplat",), "pip install 'splatdream[cuda]'"),
     Feature("turntable videos", ("imageio_ffmpeg",), "pip install imageio-ffmpeg"),
     Feature("live view", ("viser",), "pip install 'splatdream[viewer]'"),
-    # Stable Diffusion 1 to 3 and XL, FLUX, MVDream, Zero-1-to-3; CLIP of `evaluate`, language models of debiasing, Shap-E.
+    # Stable Diffusion 1 to 3 and XL, FLUX, MVDream, Zero-1-to-3; also the language models of debiasing.
     Feature(
         "every network: priors, CLIP, Shap-E",
         ("diffusers", "transformers"),
