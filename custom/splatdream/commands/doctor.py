@@ -63,7 +63,7 @@ FEATURES = (
     Feature("live view", ("viser",), "pip install 'splatdream[viewer]'"),
     # Stable Diffusion 1 to 3 and XL, FLUX, MVDream, Zero-1-to-3; also the language models of debiasing.
     Feature(
-        "every network: priors, CLIP, Shap-E",
+        "networks (priors, CLIP, Shap-E)",
         ("diffusers", "transformers"),
         "pip install diffusers transformers accelerate",
     ),
