@@ -66,7 +66,8 @@ class Browser:
             assert time.monotonic() < deadline, "chromium did not open its DevTools port"
             time.sleep(0.05)
         port, target = port_file.read_text().split()
-        self._socket = connect(f"ws://127.0.0.1:{port}{target}", max_size=None, proxy=None)
+        # A loaded machine answers pings late.
+        self._socket = connect(f"ws://127.0.0.1:{port}{target}", max_size=None, proxy=None, ping_interval=None)
         self._count = 0
         self._session = None
         self.requests: list[str] = []

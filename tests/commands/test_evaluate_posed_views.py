@@ -35,7 +35,7 @@ def judged(folder: Path, output: Path, *more: str, prompt: str = CAT) -> dict:
 
 @pytest.fixture(autouse=True)
 def without_judges(monkeypatch):
-    monkeypatch.setattr(evaluate, "PACKAGED", ())
+    monkeypatch.setattr(evaluate, "JUDGES", ())
 
 
 def test_views_of_the_true_object_are_the_true_object(folder, tmp_path, capsys):

@@ -128,7 +128,7 @@ def newest_export(path: Path) -> Path:
 
 
 def _judges(names: Sequence[str] | None, prompt: str) -> list[DiffusionPrior]:
-    """The priors of these names; without any the packaged ones, as far as they can read the prompt.
+    """The priors of these names; without any the calibrated ones, as far as they can read the prompt.
 
     Raises:
         ValueError: there is no such prior, or one that knows only the toybox was named for another prompt.

@@ -1,5 +1,6 @@
 """One picture of a study: a row a prompt, a column a variant, front and back of what each made."""
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -31,9 +32,9 @@ def overview(study: Study, folder: Path, now: Standing, budget: str) -> Float[Te
     if not made:
         raise ValueError(f"nothing is there yet of {budget or 'this study'}; run it first")
     empty = torch.full_like(next(iter(made.values())), _EMPTY)
-    prompts = list(dict.fromkeys(cell.prompt for cell in study.cells))
-    rows = [torch.stack([made.get((prompt, variant), empty) for variant in study.settings]) for prompt in prompts]
-    return contact_sheet(torch.stack(rows), prompts, list(study.settings))
+    prompts, variants = list(dict.fromkeys(cell.prompt for cell in study.cells)), list(study.settings)
+    images = [made.get(place, empty) for place in product(prompts, variants)]
+    return contact_sheet(torch.stack(images).unflatten(0, (len(prompts), len(variants))), prompts, variants)
 
 
 def _front_and_back(cell: Cell, folder: Path) -> Float[Tensor, "H W 3"]:
