@@ -1,5 +1,7 @@
 """The first minute at the command line: what there is, what it costs, and no folder after a typo."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -136,3 +138,11 @@ def test_formats_go_to_the_stages_that_know_them():
     first, second = (request.configuration() for request in stages("an orange cat", formats="splat,html,obj", steps=9))
     assert first["system"]["exporter"]["formats"] == ["ply", "splat", "html"] and first["trainer"]["max_steps"] == 9
     assert second["system"]["exporter"]["formats"] == ["glb", "html", "obj"]
+
+
+def test_a_reader_who_has_read_enough_gets_no_error():
+    command = [sys.executable, "-m", "splatdream", "list", "priors"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    process.wait()

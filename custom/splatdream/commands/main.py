@@ -1,6 +1,7 @@
 """The `splatdream` command: finds the verb's file, and turns what the user can mend into one sentence."""
 
 import argparse
+import os
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -67,10 +68,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return launch([f"--{arguments[0]}", *arguments[1:]], f"splatdream {arguments[0]}")
     args = parse(arguments)
     try:
-        return args.run(args)
+        code = args.run(args)
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # Whoever reads has read enough (`| head`). Python flushes once more when it ends, which must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except Exception as error:
         text = error_text(error)
         if args.verbose or text is None:
