@@ -134,3 +134,8 @@ def test_the_command_makes_nothing_of_an_unknown_frame(cloud, tmp_path, capsys):
     assert main(["initialize", str(source), "--frame", "lmg", "--picture", str(tmp_path / "no.png")]) == 1
     assert "'lmg' is unknown" in capsys.readouterr().err
     assert not (tmp_path / "no.png").exists()
+
+
+def test_the_command_says_that_a_file_is_not_there(tmp_path, capsys):
+    assert main(["initialize", str(tmp_path / "absent.ply")]) == 1
+    assert "there is no file" in capsys.readouterr().err

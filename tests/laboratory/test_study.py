@@ -158,7 +158,7 @@ def test_the_report_says_what_was_made_how_sure_it_is_and_of_what(tmp_path, runs
     assert "| words | as configured | 4 | 20 | 40 | 3 | 16 [11, 21] |" in text
     assert "| blind | as configured | score | 2 | +3 [3, 3] | 0.500 | 0.500 |" in text
     assert "In score **blind** leads by +3 [3, 3] over words; this is **not sure**." in text
-    assert ONE_BUDGET in text and "at least 6 prompts are needed" in text
+    assert ONE_BUDGET in text and "at least 6 prompts, all of which differ and agree, are needed" in text
     assert '| system.guidance.prior.condition | "view_words" | "view_blind" |' in text
     assert "| torch | 9.9 |" in text and "| device | abacus |" in text
     with (out / "report.csv").open() as file:

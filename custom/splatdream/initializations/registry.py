@@ -167,6 +167,8 @@ def _chosen(source: str) -> Initialization:
             f"system.geometry.initialization '{source}' is unknown; choose one of {', '.join(INITIALIZATIONS)}, where "
             "a suffix stands for the path of such a file, or the folder of an earlier run"
         )
+    if source not in INITIALIZATIONS and not Path(source).is_file():
+        raise FileNotFoundError(f"there is no file '{source}' to start from; check the path of the initialization")
     return chosen
 
 

@@ -146,11 +146,15 @@ def _differences(study: Study, found: Sequence[Difference]) -> Section:
     lines = [
         [
             *(item.variant, item.budget or AS_CONFIGURED, item.column, str(item.num_prompts), _amount(item)),
-            *(f"{item.p_value:.3f}", f"{item.adjusted:.3f}"),
+            *map(_p_text, (item.p_value, item.adjusted)),
         ]
         for item in found
     ]
     return Section("Paired differences", text if lines else "", header, lines)
+
+
+def _p_text(p_value: float) -> str:
+    return f"{p_value:.3f}" if p_value >= 0.001 else "< 0.001"
 
 
 def _amount(item: Difference) -> str:
@@ -169,12 +173,16 @@ def _power(study: Study, rows: Sequence[Row], found: Sequence[Difference]) -> st
         needed = pairs_needed(len(found))
         lines.append(
             f"With {prompts} prompts no p-value is below {2.0 ** (1 - prompts):.2g}. {len(found)} differences are "
-            f"looked at: at least {needed} prompts are needed before any can be sure after Holm's correction."
+            f"looked at: at least {needed} prompts, all of which differ and agree, are needed before any can be sure "
+            "after Holm's correction."
         )
-        widths = {item.column: item.interval[1] - item.interval[0] for item in found if item.interval}
-        if widths:
-            listed = ", ".join(f"{shown(width / 2)} in {column}" for column, width in widths.items())
-            lines.append(f"Differences of less than about half an interval cannot be seen: {listed}.")
+        halves: dict[str, list[float]] = {}
+        for item in found:
+            if item.interval:
+                halves.setdefault(item.column, []).append((item.interval[1] - item.interval[0]) / 2)
+        if halves:
+            listed = ", ".join(f"{shown(min(own))} to {shown(max(own))} in {column}" for column, own in halves.items())
+            lines.append(f"Half an interval, below which a difference cannot be seen, is by variant {listed}.")
     return "\n\n".join([*lines, *([ONE_BUDGET] if len(budgets(study)) == 1 else [])])
 
 
