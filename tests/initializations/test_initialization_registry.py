@@ -32,9 +32,10 @@ def test_a_new_initialization_is_a_function_and_a_line_and_knows_the_prompt(monk
     torch.testing.assert_close(cloud.opacities, torch.full((3,), 0.3))
 
 
-def test_a_file_chooses_by_its_suffix(monkeypatch):
+def test_a_file_chooses_by_its_suffix(monkeypatch, tmp_path):
     monkeypatch.setitem(registry.INITIALIZATIONS, ".txt", Initialization(one_per_word, "splatdream"))
-    assert len(initial_cloud(Beginning("somewhere/points.TXT", prompt="a cat"))) == 2
+    (tmp_path / "points.TXT").touch()
+    assert len(initial_cloud(Beginning(str(tmp_path / "points.TXT"), prompt="a cat"))) == 2
 
 
 def test_a_splat_file_is_a_beginning_and_a_frame_turns_it(cloud, tmp_path):
