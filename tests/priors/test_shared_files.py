@@ -22,9 +22,9 @@ def contents(folder):
 
 
 def test_what_was_shared_comes_back_to_the_letter_and_loads(folders):
-    _, borrower = folders
+    lender, borrower = folders
     before = contents(borrower)
-    places = share_files(borrower)
+    places = share_files(borrower, lender)
     assert places["vae/diffusion_pytorch_model.safetensors"] == "lender/vae/diffusion_pytorch_model.safetensors"
     assert "unet/diffusion_pytorch_model.safetensors" not in places
     assert not (borrower / "vae" / "diffusion_pytorch_model.safetensors").exists()
@@ -34,8 +34,8 @@ def test_what_was_shared_comes_back_to_the_letter_and_loads(folders):
 
 
 def test_a_folder_is_made_whole_once_and_again_when_it_changes(folders):
-    _, borrower = folders
-    share_files(borrower)
+    lender, borrower = folders
+    share_files(borrower, lender)
     first = whole_folder(borrower)
     assert whole_folder(borrower) == first
     (borrower / "model_index.json").write_text("{}")
@@ -49,7 +49,7 @@ def test_a_folder_that_shares_nothing_is_itself(folders):
 
 def test_a_lender_that_is_gone_is_named(folders):
     lender, borrower = folders
-    share_files(borrower)
+    share_files(borrower, lender)
     assert (borrower / SHARED).exists()
     shutil.rmtree(lender)
     with pytest.raises(FileNotFoundError, match=r"lender.*not there; install the package again"):

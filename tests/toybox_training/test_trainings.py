@@ -139,6 +139,11 @@ def test_plain_diffusers_draws_from_the_folder(folder):
     assert image.size == (32, 32)
 
 
+def test_the_folder_of_a_flow_does_not_say_where_it_was_made(folder):
+    texts = [path.read_text() for path in (folder / "flow" / "toybox-flow").rglob("*.json")]
+    assert texts and not any(str(folder) in text for text in texts)
+
+
 def test_plain_diffusers_draws_from_the_folder_of_a_flow_what_we_draw(folder):
     # The pipeline's network reads 256 tokens of zeros in T5's place, ours one that counts as many.
     from diffusers import StableDiffusion3Pipeline

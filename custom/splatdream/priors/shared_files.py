@@ -38,12 +38,10 @@ def whole_folder(folder: Path) -> Path:
     return cached_folder(f"priors/{folder.name}", [*files_of(folder), *sources.values()], make)
 
 
-def share_files(folder: Path) -> dict[str, str]:
-    """Removes from the folder what a folder beside it holds, too, and says so in its `shared.json`."""
-    holders: dict[str, Path] = {}
-    for path in sorted(folder.parent.glob("*/*/*")):
-        if path.is_file() and folder not in path.parents and path.stat().st_size >= _SMALLEST:
-            holders.setdefault(_digest(path), path)
+def share_files(folder: Path, lender: Path) -> dict[str, str]:
+    """Removes from the folder what the lender beside it holds, too, and says so in its `shared.json`."""
+    large = [path for path in sorted(lender.glob("*/*")) if path.is_file() and path.stat().st_size >= _SMALLEST]
+    holders = {_digest(path): path for path in large}
     places = {}
     for path in sorted(folder.glob("*/*")):
         holder = holders.get(_digest(path)) if path.is_file() else None

@@ -93,7 +93,8 @@ def save_flow_prior(folder: Path, lender: Path, second_encoder: nn.Module, trans
     from transformers import CLIPTextModel
 
     vae = AutoencoderKL.from_pretrained(lender, subfolder="vae", local_files_only=True)
-    vae.register_to_config(shift_factor=0.0)  # which Stable Diffusion 3's pipeline adds
+    # A shift, which Stable Diffusion 3's pipeline adds, and a name instead of where the folder lies here.
+    vae.register_to_config(shift_factor=0.0, _name_or_path=lender.name)
     first = with_projection(CLIPTextModel.from_pretrained(lender, subfolder="text_encoder", local_files_only=True))
     halves = [copy.deepcopy(network).cpu().half() for network in (vae, first, second_encoder, transformer)]
     pipeline = StableDiffusion3Pipeline(
